@@ -1,0 +1,151 @@
+//! The seam: what a driver tells the core and what the core answers. Plain data, no pointers.
+//!
+//! One core is one shard of one host. A driver (io_uring, or virtual time) reads the clock once per batch, hands each
+//! input to [`Core::handle`](super::Core::handle), and carries out the actions in their order.
+
+use protocol::{Access, Duration, Identity, Instant, Op, PathId, Status, VolumeId};
+
+/// Names a buffer of the driver's pool. The core never sees a byte.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct BufId(pub u32);
+
+/// Names one attempt: a slot of the core's attempt table and the generation that the slot had.
+/// A completion whose generation is old is counted, releases its buffer, and is never believed as a result.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct Ticket {
+    pub slot: u32,
+    pub generation: u32,
+}
+
+/// The generation of one path's association (NVMe: controller association; SCSI: I_T nexus or open file).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default)]
+pub struct Epoch(pub u32);
+
+/// One I/O of an application.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Request {
+    pub volume: VolumeId,
+    pub op: Op,
+    /// In the volume's blocks.
+    pub lba: u64,
+    pub blocks: u32,
+    pub fua: bool,
+    /// Do not queue while no path is usable (REQ_FAILFAST_TRANSPORT).
+    pub failfast: bool,
+    pub buf: BufId,
+    /// Given back in the completion.
+    pub cookie: u64,
+}
+
+/// What an application is told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Outcome {
+    Ok,
+    /// A positive errno that ublk passes through (`block/blk-core.c`, `blk_errors`).
+    Errno(i32),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Input {
+    Submit(Request),
+    /// An attempt was answered.
+    Done { path: PathId, ticket: Ticket, status: Status },
+    /// The connection asked for by `Action::Connect` stands: with the identity and the access state that each volume
+    /// showed on it (sent as separate inputs before this one).
+    Connected { path: PathId, epoch: Epoch },
+    /// The connection could not be made.
+    Refused { path: PathId, epoch: Epoch },
+    /// A standing connection broke with an error (RST, FIN, ENODEV).
+    Broken { path: PathId, epoch: Epoch },
+    /// Access of a volume on a path, from the log page or an announcement.
+    Access { path: PathId, volume: VolumeId, access: Access },
+    /// What a volume's namespace on this path says it is; `None`: it is not there.
+    Identity { path: PathId, volume: VolumeId, identity: Option<Identity>, blocks: u64 },
+    /// The array confirmed that association `epoch` of `path` is gone, with all its commands.
+    FenceConfirmed { path: PathId, epoch: Epoch },
+    /// The fence command could not be carried out over the path that it was sent on.
+    FenceFailed { path: PathId, epoch: Epoch },
+    /// A probe on the data path was answered.
+    ProbeDone { path: PathId, ticket: Ticket, status: Status },
+    /// Operator: the path joins or leaves.
+    AddPath { path: PathId },
+    RemovePath { path: PathId },
+    /// Operator: fail everything that is queued for want of a path.
+    FailQueued { volume: VolumeId },
+    /// A message of a sibling shard.
+    Peer(PeerMessage),
+}
+
+/// What shards tell each other. Delivered through the driver, which may delay it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PeerMessage {
+    /// The sibling found this path lost by silence: probe yours now.
+    Suspect { path: PathId },
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Action {
+    /// Send a command. `buf_offset` is in blocks from the start of the request's buffer.
+    Issue {
+        path: PathId,
+        ticket: Ticket,
+        volume: VolumeId,
+        op: Op,
+        lba: u64,
+        blocks: u32,
+        fua: bool,
+        buf: BufId,
+        buf_offset: u32,
+        cookie: u64,
+    },
+    /// The one completion of a request.
+    Complete { cookie: u64, outcome: Outcome },
+    /// The buffer of this attempt may be reused: no path can touch it any more.
+    Release { ticket: Ticket, buf: BufId },
+    Connect { path: PathId, epoch: Epoch },
+    /// Close the connection at our end.
+    Disconnect { path: PathId, epoch: Epoch },
+    /// Read one block of `volume` on the data path and check its identity.
+    Probe { path: PathId, ticket: Ticket, volume: VolumeId },
+    /// Ask the array, over `via`, to end association `epoch` of `target` (NVMe TP8028 cross-controller reset).
+    Fence { via: PathId, target: PathId, epoch: Epoch },
+    Peer(PeerMessage),
+    Event(Event),
+}
+
+/// Typed events: one definition feeds metrics, logs, checkers and reports.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Event {
+    Link { path: PathId, from: super::path::Link, to: super::path::Link },
+    Health { path: PathId, from: super::path::Health, to: super::path::Health },
+    Admin { path: PathId, from: super::path::Admin, to: super::path::Admin },
+    Access { path: PathId, volume: VolumeId, from: Access, to: Access },
+    Identity { path: PathId, volume: VolumeId, wrong: bool },
+    /// The path's derived `usable` changed for this volume.
+    Usable { path: PathId, volume: VolumeId, usable: bool },
+    /// Verdict "path lost" with `attempts` attempts to redo; `first_hit` is when the first of them was sent into the void.
+    Lost { path: PathId, cause: LossCause, attempts: u32, first_hit: Instant },
+    /// A lost or refused attempt was sent again.
+    Redispatch { from: PathId, to: PathId, ticket: Ticket, lost_at: Instant },
+    /// A new path of the host to an array port: register it with the array.
+    Register { path: PathId },
+    NoPath { volume: VolumeId, queued: u32 },
+    PathBack { volume: VolumeId, outage: Duration },
+    /// Queued I/O ran out of time (or loss was permanent) and was failed.
+    NoPathFailed { volume: VolumeId, failed: u32 },
+    /// A write was held until an association was proven gone.
+    Held { ticket: Ticket, waited: Duration },
+    /// A completion with an old generation, or of a ticket that was never issued.
+    StaleCompletion { path: PathId, ticket: Ticket },
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LossCause {
+    /// The transport said so.
+    Broken,
+    /// Nothing came back.
+    Silence,
+    /// One attempt exceeded the hard limit.
+    Timeout,
+    Removed,
+}

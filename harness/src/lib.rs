@@ -1,0 +1,9 @@
+//! The scenario harness: replays workloads through the datapath over a simulated array, in virtual time,
+//! breaks paths, and judges what the applications saw.
+
+pub mod check;
+pub mod report;
+pub mod scenario;
+pub mod trace;
+pub mod workload;
+pub mod world;

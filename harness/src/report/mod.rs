@@ -1,0 +1,2 @@
+//! Reports of a run.
+pub mod model;

@@ -1,0 +1,1 @@
+//! Virtual time: one event loop around datapath, array and workloads.
