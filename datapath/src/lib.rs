@@ -1,1 +1,2 @@
 //! The production datapath.
+pub mod core;

@@ -1,1 +1,2 @@
-//! The simulated array.
+//! The simulated storage array.
+pub mod api;

@@ -11,7 +11,11 @@ pub struct NvmeStatus {
 
 impl NvmeStatus {
     pub const fn new(code: u16) -> Self {
-        NvmeStatus { code, dnr: false, crd: 0 }
+        NvmeStatus {
+            code,
+            dnr: false,
+            crd: 0,
+        }
     }
 }
 
@@ -41,11 +45,23 @@ impl Status {
     pub const ANA_INACCESSIBLE: Status = Status::Nvme(NvmeStatus::new(0x302));
     pub const ANA_TRANSITION: Status = Status::Nvme(NvmeStatus::new(0x303));
     /// Invalid namespace: the volume is not there.
-    pub const INVALID_NAMESPACE: Status = Status::Nvme(NvmeStatus { code: 0x00b, dnr: true, crd: 0 });
+    pub const INVALID_NAMESPACE: Status = Status::Nvme(NvmeStatus {
+        code: 0x00b,
+        dnr: true,
+        crd: 0,
+    });
     /// Unrecovered read error: of the medium, not of a path.
-    pub const UNRECOVERED_READ: Status = Status::Nvme(NvmeStatus { code: 0x281, dnr: false, crd: 0 });
+    pub const UNRECOVERED_READ: Status = Status::Nvme(NvmeStatus {
+        code: 0x281,
+        dnr: false,
+        crd: 0,
+    });
     /// LBA out of range.
-    pub const LBA_OUT_OF_RANGE: Status = Status::Nvme(NvmeStatus { code: 0x080, dnr: true, crd: 0 });
+    pub const LBA_OUT_OF_RANGE: Status = Status::Nvme(NvmeStatus {
+        code: 0x080,
+        dnr: true,
+        crd: 0,
+    });
 
     pub fn is_ok(self) -> bool {
         self == Status::Ok

@@ -49,29 +49,67 @@ pub enum Outcome {
 pub enum Input {
     Submit(Request),
     /// An attempt was answered.
-    Done { path: PathId, ticket: Ticket, status: Status },
+    Done {
+        path: PathId,
+        ticket: Ticket,
+        status: Status,
+    },
     /// The connection asked for by `Action::Connect` stands: with the identity and the access state that each volume
     /// showed on it (sent as separate inputs before this one).
-    Connected { path: PathId, epoch: Epoch },
+    Connected {
+        path: PathId,
+        epoch: Epoch,
+    },
     /// The connection could not be made.
-    Refused { path: PathId, epoch: Epoch },
+    Refused {
+        path: PathId,
+        epoch: Epoch,
+    },
     /// A standing connection broke with an error (RST, FIN, ENODEV).
-    Broken { path: PathId, epoch: Epoch },
+    Broken {
+        path: PathId,
+        epoch: Epoch,
+    },
     /// Access of a volume on a path, from the log page or an announcement.
-    Access { path: PathId, volume: VolumeId, access: Access },
+    Access {
+        path: PathId,
+        volume: VolumeId,
+        access: Access,
+    },
     /// What a volume's namespace on this path says it is; `None`: it is not there.
-    Identity { path: PathId, volume: VolumeId, identity: Option<Identity>, blocks: u64 },
+    Identity {
+        path: PathId,
+        volume: VolumeId,
+        identity: Option<Identity>,
+        blocks: u64,
+    },
     /// The array confirmed that association `epoch` of `path` is gone, with all its commands.
-    FenceConfirmed { path: PathId, epoch: Epoch },
+    FenceConfirmed {
+        path: PathId,
+        epoch: Epoch,
+    },
     /// The fence command could not be carried out over the path that it was sent on.
-    FenceFailed { path: PathId, epoch: Epoch },
+    FenceFailed {
+        path: PathId,
+        epoch: Epoch,
+    },
     /// A probe on the data path was answered.
-    ProbeDone { path: PathId, ticket: Ticket, status: Status },
+    ProbeDone {
+        path: PathId,
+        ticket: Ticket,
+        status: Status,
+    },
     /// Operator: the path joins or leaves.
-    AddPath { path: PathId },
-    RemovePath { path: PathId },
+    AddPath {
+        path: PathId,
+    },
+    RemovePath {
+        path: PathId,
+    },
     /// Operator: fail everything that is queued for want of a path.
-    FailQueued { volume: VolumeId },
+    FailQueued {
+        volume: VolumeId,
+    },
     /// A message of a sibling shard.
     Peer(PeerMessage),
 }
@@ -99,16 +137,36 @@ pub enum Action {
         cookie: u64,
     },
     /// The one completion of a request.
-    Complete { cookie: u64, outcome: Outcome },
+    Complete {
+        cookie: u64,
+        outcome: Outcome,
+    },
     /// The buffer of this attempt may be reused: no path can touch it any more.
-    Release { ticket: Ticket, buf: BufId },
-    Connect { path: PathId, epoch: Epoch },
+    Release {
+        ticket: Ticket,
+        buf: BufId,
+    },
+    Connect {
+        path: PathId,
+        epoch: Epoch,
+    },
     /// Close the connection at our end.
-    Disconnect { path: PathId, epoch: Epoch },
+    Disconnect {
+        path: PathId,
+        epoch: Epoch,
+    },
     /// Read one block of `volume` on the data path and check its identity.
-    Probe { path: PathId, ticket: Ticket, volume: VolumeId },
+    Probe {
+        path: PathId,
+        ticket: Ticket,
+        volume: VolumeId,
+    },
     /// Ask the array, over `via`, to end association `epoch` of `target` (NVMe TP8028 cross-controller reset).
-    Fence { via: PathId, target: PathId, epoch: Epoch },
+    Fence {
+        via: PathId,
+        target: PathId,
+        epoch: Epoch,
+    },
     Peer(PeerMessage),
     Event(Event),
 }
@@ -116,27 +174,79 @@ pub enum Action {
 /// Typed events: one definition feeds metrics, logs, checkers and reports.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Event {
-    Link { path: PathId, from: super::path::Link, to: super::path::Link },
-    Health { path: PathId, from: super::path::Health, to: super::path::Health },
-    Admin { path: PathId, from: super::path::Admin, to: super::path::Admin },
-    Access { path: PathId, volume: VolumeId, from: Access, to: Access },
-    Identity { path: PathId, volume: VolumeId, wrong: bool },
+    Link {
+        path: PathId,
+        from: super::path::Link,
+        to: super::path::Link,
+    },
+    Health {
+        path: PathId,
+        from: super::path::Health,
+        to: super::path::Health,
+    },
+    Admin {
+        path: PathId,
+        from: super::path::Admin,
+        to: super::path::Admin,
+    },
+    Access {
+        path: PathId,
+        volume: VolumeId,
+        from: Access,
+        to: Access,
+    },
+    Identity {
+        path: PathId,
+        volume: VolumeId,
+        wrong: bool,
+    },
     /// The path's derived `usable` changed for this volume.
-    Usable { path: PathId, volume: VolumeId, usable: bool },
+    Usable {
+        path: PathId,
+        volume: VolumeId,
+        usable: bool,
+    },
     /// Verdict "path lost" with `attempts` attempts to redo; `first_hit` is when the first of them was sent into the void.
-    Lost { path: PathId, cause: LossCause, attempts: u32, first_hit: Instant },
+    Lost {
+        path: PathId,
+        cause: LossCause,
+        attempts: u32,
+        first_hit: Instant,
+    },
     /// A lost or refused attempt was sent again.
-    Redispatch { from: PathId, to: PathId, ticket: Ticket, lost_at: Instant },
+    Redispatch {
+        from: PathId,
+        to: PathId,
+        ticket: Ticket,
+        lost_at: Instant,
+    },
     /// A new path of the host to an array port: register it with the array.
-    Register { path: PathId },
-    NoPath { volume: VolumeId, queued: u32 },
-    PathBack { volume: VolumeId, outage: Duration },
+    Register {
+        path: PathId,
+    },
+    NoPath {
+        volume: VolumeId,
+        queued: u32,
+    },
+    PathBack {
+        volume: VolumeId,
+        outage: Duration,
+    },
     /// Queued I/O ran out of time (or loss was permanent) and was failed.
-    NoPathFailed { volume: VolumeId, failed: u32 },
+    NoPathFailed {
+        volume: VolumeId,
+        failed: u32,
+    },
     /// A write was held until an association was proven gone.
-    Held { ticket: Ticket, waited: Duration },
+    Held {
+        ticket: Ticket,
+        waited: Duration,
+    },
     /// A completion with an old generation, or of a ticket that was never issued.
-    StaleCompletion { path: PathId, ticket: Ticket },
+    StaleCompletion {
+        path: PathId,
+        ticket: Ticket,
+    },
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -218,7 +218,10 @@ pub struct Fault {
 pub enum When {
     At(Duration),
     /// At the nth event of this kind (`failover`, …), counted from 1.
-    OnEvent { event: String, nth: u64 },
+    OnEvent {
+        event: String,
+        nth: u64,
+    },
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -226,17 +229,26 @@ pub enum Target {
     Path(String),
     /// Array port `A0`.
     Port(String),
-    HostPort { host: Option<u16>, port: u16 },
+    HostPort {
+        host: Option<u16>,
+        port: u16,
+    },
     Controller(u16),
     Fabric(u16),
     Volume(usize),
     Array,
     Host(u16),
-    Shard { host: u16, shard: u16 },
+    Shard {
+        host: u16,
+        shard: u16,
+    },
     Datapath(u16),
     All,
     /// Drawn per seed: `n` of `paths`, `controllers`, `fabrics`, `ports`, `optimized`, `non_optimized`.
-    Any { n: u64, of: String },
+    Any {
+        n: u64,
+        of: String,
+    },
     /// What `Any` became.
     Several(Vec<Target>),
 }
@@ -246,21 +258,60 @@ pub enum FaultKind {
     Reset,
     Drop,
     DropAnswers,
-    Late { after: Span, share: u64, beyond_fence: bool },
-    Delay { add: Span, jitter: Duration },
-    ThrottleBits { bits_per_s: u64 },
-    ThrottleIops { milli_per_s: u64 },
-    Error { status: protocol::Status, share: u64 },
-    Busy { share: u64 },
-    Flap { period: Duration, down_pct: u64, drop: bool },
-    Crash { takeover: Duration },
-    Access { state: protocol::Access, volume: Option<usize> },
-    Unmap { volume: usize },
-    Swap { volume: usize, with: usize },
-    Resize { volume: usize, bytes: u64 },
-    Medium { volume: usize, lba: u64, blocks: u64 },
+    Late {
+        after: Span,
+        share: u64,
+        beyond_fence: bool,
+    },
+    Delay {
+        add: Span,
+        jitter: Duration,
+    },
+    ThrottleBits {
+        bits_per_s: u64,
+    },
+    ThrottleIops {
+        milli_per_s: u64,
+    },
+    Error {
+        status: protocol::Status,
+        share: u64,
+    },
+    Busy {
+        share: u64,
+    },
+    Flap {
+        period: Duration,
+        down_pct: u64,
+        drop: bool,
+    },
+    Crash {
+        takeover: Duration,
+    },
+    Access {
+        state: protocol::Access,
+        volume: Option<usize>,
+    },
+    Unmap {
+        volume: usize,
+    },
+    Swap {
+        volume: usize,
+        with: usize,
+    },
+    Resize {
+        volume: usize,
+        bytes: u64,
+    },
+    Medium {
+        volume: usize,
+        lba: u64,
+        blocks: u64,
+    },
     Stall,
-    Duplicate { share: u64 },
+    Duplicate {
+        share: u64,
+    },
     Lag,
     Kill,
     AddPath,

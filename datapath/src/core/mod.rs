@@ -1,0 +1,3 @@
+//! The multipath core.
+pub mod api;
+pub mod path;
