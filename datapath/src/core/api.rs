@@ -117,8 +117,26 @@ pub enum Input {
 /// What shards tell each other. Delivered through the driver, which may delay it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum PeerMessage {
-    /// The sibling found this path lost by silence: probe yours now.
+    /// The sibling hears nothing on this path: probe yours now.
     Suspect { path: PathId },
+    /// A write of the sibling fails for good while an attempt of it may still execute: until `Closed`, hold every write
+    /// that overlaps it. To be answered with `DoubtNoted`; the sibling tells its application only then.
+    InDoubt {
+        shard: u16,
+        ticket: Ticket,
+        volume: VolumeId,
+        lba: u64,
+        blocks: u32,
+        path: PathId,
+        epoch: Epoch,
+    },
+    DoubtNoted { shard: u16, ticket: Ticket },
+    /// The sibling's association is proven gone, with all its attempts.
+    Closed {
+        shard: u16,
+        path: PathId,
+        epoch: Epoch,
+    },
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -167,6 +185,12 @@ pub enum Action {
         target: PathId,
         epoch: Epoch,
     },
+    /// Read the access state of every volume on this path (NVMe ANA log page, SCSI REPORT TARGET PORT GROUPS): comes
+    /// back as `Input::Access`.
+    Refresh {
+        path: PathId,
+    },
+    /// To every sibling shard of this host; `DoubtNoted` is for the named shard only.
     Peer(PeerMessage),
     Event(Event),
 }
@@ -236,6 +260,23 @@ pub enum Event {
     NoPathFailed {
         volume: VolumeId,
         failed: u32,
+    },
+    /// A transition that the state's table does not have: a defect of the core.
+    Illegal {
+        path: PathId,
+        what: &'static str,
+    },
+    /// `ranges` writes came in doubt when the path's association `epoch` was lost.
+    InDoubt {
+        path: PathId,
+        epoch: Epoch,
+        ranges: u32,
+    },
+    /// An association is proven gone (`by_fence`), or no longer feared (`quiesce` has passed).
+    Closed {
+        path: PathId,
+        epoch: Epoch,
+        by_fence: bool,
     },
     /// A write was held until an association was proven gone.
     Held {
