@@ -1,3 +1,4 @@
 //! The multipath core.
 pub mod api;
 pub mod path;
+pub mod verdict;
