@@ -118,7 +118,9 @@ pub enum Input {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum PeerMessage {
     /// The sibling hears nothing on this path: probe yours now.
-    Suspect { path: PathId },
+    Suspect {
+        path: PathId,
+    },
     /// A write of the sibling fails for good while an attempt of it may still execute: until `Closed`, hold every write
     /// that overlaps it. To be answered with `DoubtNoted`; the sibling tells its application only then.
     InDoubt {
@@ -130,7 +132,10 @@ pub enum PeerMessage {
         path: PathId,
         epoch: Epoch,
     },
-    DoubtNoted { shard: u16, ticket: Ticket },
+    DoubtNoted {
+        shard: u16,
+        ticket: Ticket,
+    },
     /// The sibling's association is proven gone, with all its attempts.
     Closed {
         shard: u16,

@@ -1,8 +1,6 @@
 //! NVMe status codes (NVMe base 2.1, 4.2.3, figures 101 to 105).
 
-use super::{
-    EBADE, EILSEQ, EIO, ELSEWHERE, ENODATA, ENOSPC, EOPNOTSUPP, EREMOTEIO, Verdict,
-};
+use super::{EBADE, EILSEQ, EIO, ELSEWHERE, ENODATA, ENOSPC, EOPNOTSUPP, EREMOTEIO, Verdict};
 use protocol::{Access, Duration, NvmeStatus};
 
 /// Unit of the command retry delay times where the controller did not give its own (identify controller, CRDT).
@@ -141,10 +139,7 @@ mod tests {
             dnr: false,
             crd: 2,
         };
-        assert_eq!(
-            judge(busy),
-            Verdict::RetryLater(Duration::from_millis(200))
-        );
+        assert_eq!(judge(busy), Verdict::RetryLater(Duration::from_millis(200)));
     }
 
     #[test]

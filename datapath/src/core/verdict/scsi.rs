@@ -1,8 +1,6 @@
 //! SCSI sense data (SPC-5 annex F; `scsi_check_sense` and `alua_check_sense` in the kernel).
 
-use super::{
-    EILSEQ, ELSEWHERE, ENODATA, ENOSPC, EREMOTEIO, ETIME, Verdict,
-};
+use super::{EILSEQ, ELSEWHERE, ENODATA, ENOSPC, EREMOTEIO, ETIME, Verdict};
 use protocol::{Access, Duration, Sense};
 
 /// A logical unit that says "becoming ready" is asked again after this long.
