@@ -1,2 +1,32 @@
 //! A scenario file: its model, its parser, and the draws of one seed.
+//!
+//! A text becomes a tree with places (`tree`), `--set` changes the tree (`sets`), the readers turn it into the model and
+//! report everything that is wrong with it at once (`reader`, `sections`, `workloads`, `faults`, `expects`).
+
+mod diag;
+mod draw;
+mod emit;
+mod expects;
+mod faults;
+mod files;
+pub mod metric;
 pub mod model;
+pub mod quantity;
+mod reader;
+mod sections;
+mod sets;
+mod status;
+mod targets;
+#[cfg(test)]
+mod tests;
+pub mod topology;
+mod tree;
+mod workloads;
+
+pub use diag::{Diagnostic, nearest};
+pub use draw::draw;
+pub use emit::{kind_name, to_toml};
+pub use files::{MAX_FILE_BYTES, find, load, name_of};
+pub use model::Scenario;
+pub use sections::{CAPABILITIES, parse, policy_name, policy_named};
+pub use targets::write as target_name;

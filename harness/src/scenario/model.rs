@@ -1,7 +1,6 @@
 //! A scenario after parsing: every default filled in, every quantity in base units, nothing drawn yet.
 //!
-//! `draw` turns it into the scenario of one seed: `Span` values that are drawn once per seed and `any n of` targets
-//! become fixed; the ones that are drawn per I/O (`workload.block`, `after`, `add`) stay ranges.
+//! `draw` turns it into the scenario of one seed: what `Scenario::ranges` lists and `any n of` targets become fixed; the ones that are drawn per I/O (`workload.block`, `after`, `add`) stay ranges.
 
 use protocol::Duration;
 
@@ -18,7 +17,7 @@ impl Span {
     }
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Scenario {
     /// Path below the catalogue's root without `.toml`: `failover/controller-loss`.
     pub name: String,
@@ -40,6 +39,18 @@ pub struct Scenario {
     pub workloads: Vec<Workload>,
     pub faults: Vec<Fault>,
     pub expects: Vec<Expect>,
+    /// Quantities that were given as a range and are drawn once per seed; until then they hold the range's low end.
+    pub ranges: Vec<Range>,
+}
+
+/// A quantity that `draw` fixes.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Range {
+    /// Its dotted key: `fault.0.at`. It also names the random stream.
+    pub key: String,
+    pub span: Span,
+    /// The distance of two values that may be drawn.
+    pub step: u64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -63,7 +74,7 @@ pub enum ArrayFence {
     Time,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Array {
     pub controllers: u16,
     /// Per controller.
@@ -84,7 +95,7 @@ pub struct Array {
     pub cqt: Duration,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Volume {
     pub name: String,
     pub bytes: u64,
@@ -92,21 +103,21 @@ pub struct Volume {
     pub owner: u16,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Host {
     pub count: u16,
     pub ports: u16,
     pub shards: u16,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Link {
     pub latency: Duration,
     pub bits_per_s: u64,
 }
 
 /// What differs on one path from `[link]`.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct PathOverride {
     /// `h1-B1`, or `host1.h0-A0`; without a host it means every host's.
     pub name: String,
@@ -133,7 +144,7 @@ pub enum FencePolicy {
     None,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Datapath {
     pub policy: Policy,
     pub io_timeout: Duration,
@@ -143,7 +154,7 @@ pub struct Datapath {
     pub quiesce: Duration,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Workload {
     pub name: String,
     /// Index into `Scenario::volumes`.
@@ -176,7 +187,7 @@ pub enum Load {
     RateMilli(u64),
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub enum Kind {
     Random,
     Sequential,
@@ -184,7 +195,7 @@ pub enum Kind {
     Replay(Replay),
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Replay {
     /// Resolved against the scenario's folder.
     pub file: std::path::PathBuf,
@@ -205,7 +216,7 @@ pub enum BeyondEnd {
     Fail,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Fault {
     pub when: When,
     /// `None`: until the end of the run.
@@ -214,7 +225,7 @@ pub struct Fault {
     pub kind: FaultKind,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub enum When {
     At(Duration),
     /// At the nth event of this kind (`failover`, …), counted from 1.
@@ -253,7 +264,7 @@ pub enum Target {
     Several(Vec<Target>),
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub enum FaultKind {
     Reset,
     Drop,
@@ -336,7 +347,7 @@ pub enum Window {
     Healed,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Expect {
     /// As written: `app.errors == 0`.
     pub text: String,

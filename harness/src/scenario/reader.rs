@@ -1,0 +1,385 @@
+//! The cursor that the section readers share: typed access to keys, and every finding with its place.
+
+use super::diag::Diagnostic;
+use super::model::{Range, Span};
+use super::quantity::{self, Unit};
+use super::tree::{Entry, Loc, Node, Table, Value};
+use protocol::Duration;
+use std::path::Path;
+
+/// When a range of a quantity is drawn.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Drawn {
+    /// Only one value may be given: the names of things depend on it.
+    Never,
+    PerSeed,
+    PerIo,
+}
+
+/// A quantity as it was given.
+#[derive(Clone, Copy, Debug)]
+pub struct Got {
+    pub span: Span,
+    pub at: Loc,
+}
+
+/// One table of the document; absent tables read as empty ones.
+pub struct Section<'t> {
+    /// As a person would say it: `[datapath]`.
+    pub label: String,
+    /// Its dotted key: `fault.0`.
+    pub key: String,
+    pub at: Loc,
+    table: Option<&'t Table>,
+}
+
+impl<'t> Section<'t> {
+    pub fn get(&self, key: &str) -> Option<&'t Entry> {
+        self.table?.get(key)
+    }
+
+    pub fn has(&self, key: &str) -> bool {
+        self.get(key).is_some()
+    }
+
+    /// The place of a key's value, or of the table.
+    pub fn place(&self, key: &str) -> Loc {
+        self.get(key).map_or(self.at, |e| e.node.at)
+    }
+}
+
+pub struct Reader<'a> {
+    file: &'a Path,
+    sets: &'a [(String, String)],
+    text: &'a str,
+    line_starts: Vec<usize>,
+    findings: Vec<(Loc, Diagnostic)>,
+    pub ranges: Vec<Range>,
+    /// The array's block in bytes: the step of sizes.
+    pub block: u64,
+}
+
+impl<'a> Reader<'a> {
+    pub fn new(text: &'a str, file: &'a Path, sets: &'a [(String, String)]) -> Self {
+        let breaks = text.bytes().enumerate().filter(|(_, b)| *b == b'\n');
+        let line_starts = std::iter::once(0)
+            .chain(breaks.map(|(i, _)| i + 1))
+            .collect();
+        Reader {
+            file,
+            sets,
+            text,
+            line_starts,
+            findings: Vec::new(),
+            ranges: Vec::new(),
+            block: 512,
+        }
+    }
+
+    /// Line and column of a byte offset, both from 1; the column counts characters.
+    pub fn line_column(&self, offset: usize) -> (usize, usize) {
+        let line = self.line_starts.partition_point(|s| *s <= offset).max(1);
+        let start = self.line_starts[line - 1];
+        let before = self.text.as_bytes().get(start..offset.min(self.text.len()));
+        let chars = before.map_or(0, |b| String::from_utf8_lossy(b).chars().count());
+        (line, chars + 1)
+    }
+
+    pub fn line_of(&self, at: Loc) -> usize {
+        match at {
+            Loc::Text(offset) => self.line_column(offset).0,
+            Loc::Set(_) => 0,
+        }
+    }
+
+    pub fn report(&mut self, at: Loc, message: impl Into<String>) -> &mut Diagnostic {
+        let mut d = Diagnostic::of_file(self.file, message);
+        match at {
+            Loc::Text(offset) => (d.line, d.column) = self.line_column(offset),
+            Loc::Set(i) => {
+                let set = self.sets.get(i).map(|(k, v)| format!("{k}={v}"));
+                d.set = set.map(|s| super::diag::shortened(&s));
+            }
+        }
+        let index = self.findings.len();
+        self.findings.push((at, d));
+        &mut self.findings[index].1
+    }
+
+    pub fn clean(&self) -> bool {
+        self.findings.is_empty()
+    }
+
+    /// All findings, in the order of the text, those of `--set` last.
+    pub fn into_findings(mut self) -> Vec<Diagnostic> {
+        self.findings.sort_by_key(|(at, _)| *at);
+        self.findings.into_iter().map(|(_, d)| d).collect()
+    }
+
+    /// The table `key` of the document.
+    pub fn section<'t>(&mut self, root: &'t Table, key: &str) -> Section<'t> {
+        let label = format!("[{key}]");
+        let (table, at) = match root.get(key) {
+            None => (None, Loc::Text(0)),
+            Some(entry) => (self.as_table(&entry.node, &label), entry.at),
+        };
+        Section {
+            label,
+            key: key.to_string(),
+            at,
+            table,
+        }
+    }
+
+    /// A table within a table: `service`, `no_path`.
+    pub fn subsection<'t>(&mut self, parent: &Section<'t>, key: &str) -> Section<'t> {
+        let label = format!("{} {key}", parent.label);
+        let (table, at) = match parent.get(key) {
+            None => (None, parent.at),
+            Some(entry) => (self.as_table(&entry.node, &label), entry.at),
+        };
+        Section {
+            label,
+            key: format!("{}.{key}", parent.key),
+            at,
+            table,
+        }
+    }
+
+    /// The tables of the list `key`.
+    pub fn sections<'t>(&mut self, root: &'t Table, key: &str) -> Vec<Section<'t>> {
+        let label = format!("[[{key}]]");
+        let Some(entry) = root.get(key) else {
+            return Vec::new();
+        };
+        let Value::List(list) = &entry.node.value else {
+            let found = entry.node.describe();
+            self.report(entry.at, format!("expected one or more {label}"))
+                .found(found);
+            return Vec::new();
+        };
+        let mut sections = Vec::new();
+        for (i, node) in list.iter().enumerate() {
+            let table = self.as_table(node, &label);
+            sections.push(Section {
+                label: label.clone(),
+                key: format!("{key}.{i}"),
+                at: node.at,
+                table,
+            });
+        }
+        sections
+    }
+
+    fn as_table<'t>(&mut self, node: &'t Node, label: &str) -> Option<&'t Table> {
+        if let Value::Table(t) = &node.value {
+            return Some(t);
+        }
+        self.report(node.at, format!("{label} must be a table"))
+            .found(node.describe());
+        None
+    }
+
+    /// Refuses every key that is not listed.
+    pub fn keys(&mut self, section: &Section<'_>, allowed: &[&str]) {
+        self.unknown_keys(section, allowed, allowed);
+    }
+
+    /// Refuses every key that is not known; those that may stand here are named as the choice.
+    pub fn unknown_keys(&mut self, section: &Section<'_>, known: &[&str], allowed: &[&str]) {
+        for entry in section.table.iter().flat_map(|t| &t.entries) {
+            if !known.contains(&entry.key.as_str()) {
+                let shown = super::diag::shortened(&entry.key);
+                self.report(
+                    entry.at,
+                    format!("unknown key '{shown}' in {}", section.label),
+                )
+                .instead_of(&entry.key, allowed);
+            }
+        }
+    }
+
+    pub fn string<'t>(&mut self, s: &Section<'t>, key: &str) -> Option<&'t str> {
+        let node = &s.get(key)?.node;
+        if let Value::Str(text) = &node.value {
+            return Some(text);
+        }
+        self.report(node.at, format!("{key} must be a text in quotes"))
+            .found(node.describe());
+        None
+    }
+
+    pub fn flag(&mut self, s: &Section<'_>, key: &str) -> Option<bool> {
+        let node = &s.get(key)?.node;
+        if let Value::Bool(b) = node.value {
+            return Some(b);
+        }
+        self.report(node.at, format!("{key} must be true or false"))
+            .found(node.describe());
+        None
+    }
+
+    /// The texts of a list.
+    pub fn strings<'t>(&mut self, s: &Section<'t>, key: &str) -> Vec<(&'t str, Loc)> {
+        let Some(entry) = s.get(key) else {
+            return Vec::new();
+        };
+        let Value::List(list) = &entry.node.value else {
+            self.report(entry.node.at, format!("{key} must be a list of texts"))
+                .found(entry.node.describe());
+            return Vec::new();
+        };
+        let mut texts = Vec::new();
+        for node in list {
+            match &node.value {
+                Value::Str(text) => texts.push((text.as_str(), node.at)),
+                _ => {
+                    self.report(node.at, format!("{key} must be a list of texts"))
+                        .found(node.describe());
+                }
+            }
+        }
+        texts
+    }
+
+    /// One word of a set.
+    pub fn word<T: Copy>(&mut self, s: &Section<'_>, key: &str, words: &[(&str, T)]) -> Option<T> {
+        let text = self.string(s, key)?;
+        if let Some((_, value)) = words.iter().find(|(w, _)| *w == text) {
+            return Some(*value);
+        }
+        let allowed: Vec<&str> = words.iter().map(|(w, _)| *w).collect();
+        self.report(s.place(key), format!("unknown {key}"))
+            .found(format!("\"{text}\""))
+            .instead_of(text, &allowed);
+        None
+    }
+
+    /// A quantity within `min..=max`, in the unit's base.
+    pub fn quantity(
+        &mut self,
+        s: &Section<'_>,
+        key: &str,
+        unit: Unit,
+        drawn: Drawn,
+        min: u64,
+        max: u64,
+    ) -> Option<Got> {
+        let node = &s.get(key)?.node;
+        let span = match (&node.value, unit) {
+            (Value::Int(i), Unit::Count | Unit::Percent) => match u64::try_from(*i) {
+                Ok(v) => Ok(Span::fixed(v)),
+                Err(_) => Err(quantity::NotAQuantity {
+                    message: format!("expected {}", unit.expected()),
+                    unit: None,
+                }),
+            },
+            // A number beyond TOML's integers must be written as a text; otherwise texts are for ranges.
+            (Value::Str(text), Unit::Count | Unit::Percent) if text.contains("..") => {
+                quantity::parse_span(text, unit)
+            }
+            (Value::Str(text), _) if !matches!(unit, Unit::Count | Unit::Percent) => {
+                quantity::parse_span(text, unit)
+            }
+            (
+                Value::Int(_) | Value::Float(_),
+                Unit::Time | Unit::Size | Unit::Bits | Unit::Iops,
+            ) => Err(quantity::NotAQuantity {
+                message: format!("expected {}, in quotes", unit.expected()),
+                unit: None,
+            }),
+            _ => Err(quantity::NotAQuantity {
+                message: format!("expected {}", unit.expected()),
+                unit: None,
+            }),
+        };
+        let found = node.describe();
+        let span = match span {
+            Ok(span) => span,
+            Err(why) => {
+                let d = self
+                    .report(node.at, format!("{key}: {}", why.message))
+                    .found(found);
+                if let Some(suffix) = why.unit {
+                    d.instead_of(&suffix, &unit.suffixes());
+                }
+                return None;
+            }
+        };
+        if span.lo < min || span.hi > max {
+            let (lo, hi) = (quantity::write(min, unit), quantity::write(max, unit));
+            self.report(node.at, format!("{key} must be {lo} to {hi}"))
+                .found(found);
+            return None;
+        }
+        if span.lo < span.hi {
+            let step = if unit == Unit::Size { self.block } else { 1 };
+            match drawn {
+                Drawn::PerIo => {}
+                Drawn::Never => {
+                    self.report(node.at, format!("{key} cannot be a range"))
+                        .found(found);
+                    return None;
+                }
+                Drawn::PerSeed => self.ranges.push(Range {
+                    key: format!("{}.{key}", s.key),
+                    span,
+                    step,
+                }),
+            }
+        }
+        Some(Got { span, at: node.at })
+    }
+
+    /// A time that may be drawn once per seed; `least` is zero or one nanosecond.
+    pub fn time(&mut self, s: &Section<'_>, key: &str, least: u64, default: Duration) -> Duration {
+        self.opt_time(s, key, least).unwrap_or(default)
+    }
+
+    pub fn opt_time(&mut self, s: &Section<'_>, key: &str, least: u64) -> Option<Duration> {
+        let got = self.quantity(
+            s,
+            key,
+            Unit::Time,
+            Drawn::PerSeed,
+            least,
+            Unit::Time.ceiling(),
+        )?;
+        Some(Duration(got.span.lo))
+    }
+
+    pub fn percent(&mut self, s: &Section<'_>, key: &str, default: u64) -> Span {
+        self.quantity(s, key, Unit::Percent, Drawn::PerSeed, 0, 100)
+            .map_or(Span::fixed(default), |got| got.span)
+    }
+
+    /// A number that the topology depends on, so never a range.
+    pub fn number(&mut self, s: &Section<'_>, key: &str, min: u64, max: u16, default: u16) -> u16 {
+        self.quantity(s, key, Unit::Count, Drawn::Never, min, u64::from(max))
+            .and_then(|got| u16::try_from(got.span.lo).ok())
+            .unwrap_or(default)
+    }
+
+    /// A size of whole blocks of the array.
+    pub fn blocks(
+        &mut self,
+        s: &Section<'_>,
+        key: &str,
+        drawn: Drawn,
+        min: u64,
+        max: u64,
+    ) -> Option<Got> {
+        let got = self.quantity(s, key, Unit::Size, drawn, min, max)?;
+        let block = self.block.max(1);
+        if !got.span.lo.is_multiple_of(block) || !got.span.hi.is_multiple_of(block) {
+            let found = s.get(key).map(|e| e.node.describe()).unwrap_or_default();
+            self.report(
+                got.at,
+                format!("{key} must be a multiple of the array's block, {block}B"),
+            )
+            .found(found);
+            return None;
+        }
+        Some(got)
+    }
+}

@@ -1,0 +1,493 @@
+//! Reads a whole scenario: the tables that describe the run, the array and the hosts. Workloads, faults and expectations
+//! have readers of their own, because they are checked against what is read here.
+
+use super::diag::Diagnostic;
+use super::model::*;
+use super::quantity::Unit;
+use super::reader::{Drawn, Reader, Section};
+use super::topology;
+use super::tree::{self, Loc, Table};
+use super::{expects, faults, files, sets, workloads};
+use protocol::Duration;
+use std::path::Path;
+
+/// What a scenario may require of its target, besides `inject.<fault>`.
+pub const CAPABILITIES: [&str; 5] = [
+    "media_log",
+    "crash",
+    "multi_host",
+    "fence.ccr",
+    "virtual_time",
+];
+
+const POLICIES: [(&str, Policy); 6] = [
+    ("adaptive", Policy::Adaptive),
+    ("round_robin", Policy::RoundRobin),
+    ("queue_depth", Policy::QueueDepth),
+    ("least_bytes", Policy::LeastBytes),
+    ("numa", Policy::Numa),
+    ("failover", Policy::Failover),
+];
+const POLICIES_LATER: [&str; 3] = ["service_time", "latency", "oracle"];
+
+/// The policy of this name; the error is a sentence that says what is wrong.
+pub fn policy_named(name: &str) -> Result<Policy, String> {
+    if let Some((_, policy)) = POLICIES.iter().find(|(n, _)| *n == name) {
+        return Ok(*policy);
+    }
+    if POLICIES_LATER.contains(&name) {
+        return Err(format!("policy \"{name}\" is not built yet"));
+    }
+    let near = super::nearest(name, POLICIES.iter().map(|(n, _)| *n));
+    let hint = near.map_or(String::new(), |n| format!("; did you mean '{n}'?"));
+    let allowed: Vec<&str> = POLICIES.iter().map(|(n, _)| *n).collect();
+    let shown = super::diag::shortened(name);
+    Err(format!(
+        "unknown policy '{shown}'{hint} allowed: {}",
+        allowed.join(", ")
+    ))
+}
+
+pub fn policy_name(policy: Policy) -> &'static str {
+    POLICIES
+        .iter()
+        .find(|(_, p)| *p == policy)
+        .map_or("adaptive", |(n, _)| n)
+}
+
+/// Reads the text of a scenario. `name` is its path below the catalogue, `sets` are the `--set` of the command line.
+/// Everything that is wrong is reported, in the order of the text.
+pub fn parse(
+    text: &str,
+    file: &Path,
+    name: &str,
+    sets: &[(String, String)],
+) -> Result<Scenario, Vec<Diagnostic>> {
+    read(text, file, name, sets, false)
+}
+
+/// As `parse`; with `look`, the traces that are named must be there.
+pub(super) fn read(
+    text: &str,
+    file: &Path,
+    name: &str,
+    sets: &[(String, String)],
+    look: bool,
+) -> Result<Scenario, Vec<Diagnostic>> {
+    if text.len() as u64 > files::MAX_FILE_BYTES {
+        return Err(vec![files::too_large(file)]);
+    }
+    let mut r = Reader::new(text, file, sets);
+    let mut root = match tree::read(text) {
+        Ok(root) => root,
+        Err(e) => {
+            r.report(
+                Loc::Text(e.offset),
+                format!("not valid TOML: {}", e.message),
+            );
+            return Err(r.into_findings());
+        }
+    };
+    for (i, (key, value)) in sets.iter().enumerate() {
+        if let Err(why) = sets::apply(&mut root, i, key, value) {
+            r.report(Loc::Set(i), why);
+        }
+    }
+    let scenario = document(&mut r, &root, file, name, look);
+    if r.clean() {
+        Ok(scenario)
+    } else {
+        Err(r.into_findings())
+    }
+}
+
+fn document(r: &mut Reader<'_>, root: &Table, file: &Path, name: &str, look: bool) -> Scenario {
+    const TABLES: [&str; 10] = [
+        "scenario", "array", "volume", "host", "link", "path", "datapath", "workload", "fault",
+        "expect",
+    ];
+    for entry in &root.entries {
+        if !TABLES.contains(&entry.key.as_str()) {
+            let shown = super::diag::shortened(&entry.key);
+            r.report(entry.at, format!("unknown table '{shown}'"))
+                .instead_of(&entry.key, &TABLES);
+        }
+    }
+    let mut s = Scenario::named(name, file);
+    // The array comes first: its block is the step of every size.
+    array(r, root, &mut s);
+    scenario(r, root, &mut s);
+    volumes(r, root, &mut s);
+    host(r, root, &mut s);
+    link(r, root, &mut s);
+    paths(r, root, &mut s);
+    datapath(r, root, &mut s);
+    workloads::read(r, root, &mut s, look);
+    s.faults = faults::read(r, root, &s);
+    s.expects = expects::read(r, root, &s);
+    s.ranges = std::mem::take(&mut r.ranges);
+    s
+}
+
+fn scenario(r: &mut Reader<'_>, root: &Table, s: &mut Scenario) {
+    let t = r.section(root, "scenario");
+    r.keys(
+        &t,
+        &[
+            "title",
+            "why",
+            "tags",
+            "duration",
+            "seed",
+            "fidelity",
+            "requires",
+            "expect_fail",
+        ],
+    );
+    match r.string(&t, "title").map(str::trim) {
+        Some("") => {
+            r.report(t.place("title"), "the title is empty");
+        }
+        Some(title) => s.title = title.to_string(),
+        None if !t.has("title") => {
+            r.report(t.at, "[scenario] needs a title");
+        }
+        None => {}
+    }
+    s.why = r.string(&t, "why").unwrap_or_default().to_string();
+    s.tags = r
+        .strings(&t, "tags")
+        .into_iter()
+        .map(|(tag, _)| tag.to_string())
+        .collect();
+    s.duration = r.time(&t, "duration", 1, s.duration);
+    seed(r, &t, s);
+    word_or_later(r, &t, "fidelity", &[("model", ())], &["wire"]);
+    for (word, at) in r.strings(&t, "requires") {
+        let injected = word
+            .strip_prefix("inject.")
+            .is_some_and(|k| faults::KINDS.contains(&k));
+        if !injected && !CAPABILITIES.contains(&word) {
+            let mut known: Vec<String> = CAPABILITIES.iter().map(|c| (*c).to_string()).collect();
+            known.extend(faults::KINDS.iter().map(|k| format!("inject.{k}")));
+            let known: Vec<&str> = known.iter().map(String::as_str).collect();
+            r.report(at, "unknown capability")
+                .found(format!("\"{word}\""))
+                .instead_of(word, &known);
+        }
+        s.requires.push(word.to_string());
+    }
+    s.expect_fail = r.string(&t, "expect_fail").map(str::to_string);
+    if s.expect_fail
+        .as_deref()
+        .is_some_and(|why| why.trim().is_empty())
+    {
+        r.report(t.place("expect_fail"), "expect_fail must say why");
+    }
+}
+
+/// Seeds have 64 bits, one more than TOML's integers: the upper half is written as a text.
+fn seed(r: &mut Reader<'_>, t: &Section<'_>, s: &mut Scenario) {
+    let Some(entry) = t.get("seed") else { return };
+    let seed = match &entry.node.value {
+        tree::Value::Int(i) => u64::try_from(*i).ok(),
+        tree::Value::Str(text) => text.parse().ok(),
+        _ => None,
+    };
+    match seed {
+        Some(seed) => s.seed = seed,
+        None => {
+            r.report(entry.node.at, "seed must be a whole number of 64 bits")
+                .found(entry.node.describe());
+        }
+    }
+}
+
+fn array(r: &mut Reader<'_>, root: &Table, s: &mut Scenario) {
+    let t = r.section(root, "array");
+    r.keys(
+        &t,
+        &[
+            "controllers",
+            "ports",
+            "fabrics",
+            "block",
+            "access",
+            "forward",
+            "service",
+            "cache",
+            "fence",
+            "ccr",
+            "cqt",
+        ],
+    );
+    let a = &mut s.array;
+    a.controllers = r.number(&t, "controllers", 1, 26, a.controllers);
+    a.ports = r.number(&t, "ports", 1, 32, a.ports);
+    a.fabrics = r.number(&t, "fabrics", 1, topology::FABRICS.len() as u16, a.fabrics);
+    if let Some(got) = r.quantity(&t, "block", Unit::Count, Drawn::Never, 0, u64::MAX) {
+        match got.span.lo {
+            512 => a.block = 512,
+            4096 => a.block = 4096,
+            other => {
+                r.report(got.at, "unknown block")
+                    .found(other.to_string())
+                    .allowed(["512", "4096"]);
+            }
+        }
+    }
+    r.block = u64::from(a.block);
+    a.asymmetric = r
+        .word(&t, "access", &[("asymmetric", true), ("symmetric", false)])
+        .unwrap_or(a.asymmetric);
+    a.forward = r.time(&t, "forward", 0, a.forward);
+    let service = r.subsection(&t, "service");
+    r.keys(&service, &["read", "write", "tail", "parallel"]);
+    a.service_read = r.time(&service, "read", 0, a.service_read);
+    a.service_write = r.time(&service, "write", 0, a.service_write);
+    let tails = [
+        ("fixed", Tail::Fixed),
+        ("exp", Tail::Exp),
+        ("lognormal", Tail::Lognormal),
+        ("uniform", Tail::Uniform),
+    ];
+    a.tail = r.word(&service, "tail", &tails).unwrap_or(a.tail);
+    if let Some(got) = r.quantity(&service, "parallel", Unit::Count, Drawn::PerSeed, 1, 65_536) {
+        a.parallel = got.span.lo as u32;
+    }
+    let caches = [
+        ("mirrored", Cache::Mirrored),
+        ("volatile", Cache::Volatile),
+        ("none", Cache::None),
+    ];
+    a.cache = r.word(&t, "cache", &caches).unwrap_or(a.cache);
+    a.fence = r
+        .word(
+            &t,
+            "fence",
+            &[("ccr", ArrayFence::Ccr), ("time", ArrayFence::Time)],
+        )
+        .unwrap_or(a.fence);
+    a.ccr = r.time(&t, "ccr", 0, a.ccr);
+    a.cqt = r.time(&t, "cqt", 0, a.cqt);
+}
+
+fn volumes(r: &mut Reader<'_>, root: &Table, s: &mut Scenario) {
+    let tables = r.sections(root, "volume");
+    if tables.len() > 65_535 {
+        r.report(tables[65_535].at, "too many volumes: at most 65535");
+        return;
+    }
+    if tables.is_empty() {
+        return;
+    }
+    let owners: Vec<String> = (0..s.array.controllers)
+        .map(topology::controller_name)
+        .collect();
+    let owners: Vec<(&str, u16)> = owners.iter().map(String::as_str).zip(0..).collect();
+    let mut seen = std::collections::BTreeSet::new();
+    s.volumes.clear();
+    for (i, t) in tables.iter().enumerate() {
+        r.keys(t, &["name", "size", "owner"]);
+        let name = r
+            .string(t, "name")
+            .map_or_else(|| format!("vol{i}"), str::to_string);
+        plain_name(r, t, &name);
+        if !seen.insert(name.clone()) {
+            let shown = super::diag::shortened(&name);
+            r.report(t.place("name"), format!("a second volume '{shown}'"));
+        }
+        let size = r.blocks(t, "size", Drawn::PerSeed, r.block, Unit::Size.ceiling());
+        let owner = r.word(t, "owner", &owners).unwrap_or(0);
+        s.volumes.push(Volume {
+            name,
+            bytes: size.map_or(Volume::DEFAULT_BYTES, |got| got.span.lo),
+            owner,
+        });
+    }
+}
+
+/// Names stand in targets, metrics and reports, so they are plain.
+pub(super) fn plain_name(r: &mut Reader<'_>, t: &Section<'_>, name: &str) {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-.".contains(c);
+    if name.is_empty() || name.len() > 64 || !name.chars().all(plain) {
+        r.report(
+            t.place("name"),
+            "a name has 1 to 64 letters, digits, '_', '-' or '.'",
+        )
+        .found(format!("\"{name}\""));
+    }
+}
+
+fn host(r: &mut Reader<'_>, root: &Table, s: &mut Scenario) {
+    let t = r.section(root, "host");
+    r.keys(&t, &["count", "ports", "shards"]);
+    s.host.count = r.number(&t, "count", 1, 64, s.host.count);
+    s.host.ports = r.number(&t, "ports", 1, 32, s.host.ports);
+    s.host.shards = r.number(&t, "shards", 1, 64, s.host.shards);
+    // Ports of one index share a fabric, so this is an upper bound; it keeps path indices within 16 bits.
+    let per_host =
+        u64::from(s.host.ports) * u64::from(s.array.controllers) * u64::from(s.array.ports);
+    let all = per_host * u64::from(s.host.count);
+    if all > 16_384 {
+        r.report(
+            t.at,
+            format!("up to {all} paths (host ports × array ports): at most 16384"),
+        );
+        (s.host, s.array.ports) = (Scenario::named("", Path::new("")).host, 2);
+    }
+}
+
+fn link(r: &mut Reader<'_>, root: &Table, s: &mut Scenario) {
+    let t = r.section(root, "link");
+    r.keys(&t, &["latency", "rate"]);
+    s.link.latency = r.time(&t, "latency", 0, s.link.latency);
+    if let Some(rate) = bits(r, &t) {
+        s.link.bits_per_s = rate;
+    }
+}
+
+/// A link below one kbit/s would not carry one command in a run.
+fn bits(r: &mut Reader<'_>, t: &Section<'_>) -> Option<u64> {
+    r.quantity(
+        t,
+        "rate",
+        Unit::Bits,
+        Drawn::PerSeed,
+        1_000,
+        Unit::Bits.ceiling(),
+    )
+    .map(|got| got.span.lo)
+}
+
+fn paths(r: &mut Reader<'_>, root: &Table, s: &mut Scenario) {
+    let known = topology::known_path_names(s);
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    let mut seen = std::collections::BTreeSet::new();
+    for t in r.sections(root, "path") {
+        r.keys(&t, &["name", "latency", "rate", "present"]);
+        let Some(name) = r.string(&t, "name") else {
+            if !t.has("name") {
+                r.report(t.at, "[[path]] needs a name")
+                    .allowed(known.iter().copied());
+            }
+            continue;
+        };
+        let shown = super::diag::shortened(name);
+        if !known.contains(&name) {
+            r.report(
+                t.place("name"),
+                format!("no path '{shown}' in this scenario"),
+            )
+            .instead_of(name, &known);
+        } else if !seen.insert(name) {
+            r.report(t.place("name"), format!("a second [[path]] for '{shown}'"));
+        }
+        let path = PathOverride {
+            name: name.to_string(),
+            latency: r.opt_time(&t, "latency", 0),
+            bits_per_s: bits(r, &t),
+            present: r.flag(&t, "present").unwrap_or(true),
+        };
+        s.paths.push(path);
+    }
+}
+
+fn datapath(r: &mut Reader<'_>, root: &Table, s: &mut Scenario) {
+    let t = r.section(root, "datapath");
+    r.keys(&t, &["policy", "io_timeout", "no_path", "fence", "quiesce"]);
+    let d = &mut s.datapath;
+    d.policy = word_or_later(r, &t, "policy", &POLICIES, &POLICIES_LATER).unwrap_or(d.policy);
+    d.io_timeout = r.time(&t, "io_timeout", 1, d.io_timeout);
+    let no_path = r.subsection(&t, "no_path");
+    r.keys(&no_path, &["queue_for"]);
+    d.queue_for = r.time(&no_path, "queue_for", 0, d.queue_for);
+    let fences = [
+        ("in_doubt", FencePolicy::InDoubt),
+        ("hold", FencePolicy::Hold),
+        ("none", FencePolicy::None),
+    ];
+    d.fence = word_or_later(r, &t, "fence", &fences, &["shadow"]).unwrap_or(d.fence);
+    d.quiesce = r.time(&t, "quiesce", 0, d.quiesce);
+}
+
+/// One word of a set; what is named in the language and not built yet is refused by its name.
+fn word_or_later<T: Copy>(
+    r: &mut Reader<'_>,
+    t: &Section<'_>,
+    key: &str,
+    words: &[(&str, T)],
+    later: &[&str],
+) -> Option<T> {
+    if let Some(tree::Value::Str(word)) = t.get(key).map(|e| &e.node.value)
+        && later.contains(&word.as_str())
+    {
+        r.report(t.place(key), format!("{key} \"{word}\" is not built yet"))
+            .allowed(words.iter().map(|(w, _)| *w));
+        return None;
+    }
+    r.word(t, key, words)
+}
+
+impl Volume {
+    pub const DEFAULT_BYTES: u64 = 64 << 30;
+}
+
+impl Scenario {
+    /// Every default, no title and no workload yet.
+    pub fn named(name: &str, file: &Path) -> Self {
+        Scenario {
+            name: name.to_string(),
+            file: file.to_path_buf(),
+            title: String::new(),
+            why: String::new(),
+            tags: Vec::new(),
+            duration: Duration::from_secs(3),
+            seed: 1,
+            requires: Vec::new(),
+            expect_fail: None,
+            array: Array {
+                controllers: 2,
+                ports: 2,
+                fabrics: 2,
+                block: 512,
+                asymmetric: true,
+                forward: Duration::from_micros(50),
+                service_read: Duration::from_micros(120),
+                service_write: Duration::from_micros(80),
+                tail: Tail::Exp,
+                parallel: 32,
+                cache: Cache::Mirrored,
+                fence: ArrayFence::Ccr,
+                ccr: Duration::from_millis(1),
+                cqt: Duration::from_secs(2),
+            },
+            volumes: vec![Volume {
+                name: "vol0".into(),
+                bytes: Volume::DEFAULT_BYTES,
+                owner: 0,
+            }],
+            host: Host {
+                count: 1,
+                ports: 2,
+                shards: 2,
+            },
+            link: Link {
+                latency: Duration::from_micros(25),
+                bits_per_s: 25_000_000_000,
+            },
+            paths: Vec::new(),
+            datapath: Datapath {
+                policy: Policy::Adaptive,
+                io_timeout: Duration::from_secs(5),
+                queue_for: Duration::from_secs(30),
+                fence: FencePolicy::InDoubt,
+                quiesce: Duration::from_secs(12),
+            },
+            workloads: Vec::new(),
+            faults: Vec::new(),
+            expects: Vec::new(),
+            ranges: Vec::new(),
+        }
+    }
+}
