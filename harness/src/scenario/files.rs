@@ -1,5 +1,8 @@
 //! Finds scenario files and reads them, whatever is in them.
 
+// A finding is large because it says much, and it is returned once a run.
+#![allow(clippy::result_large_err)]
+
 use super::diag::Diagnostic;
 use super::model::Scenario;
 use std::fs::{self, File};

@@ -197,7 +197,7 @@ fn exact(number: &str, factor: u64) -> Result<u64, &'static str> {
 pub fn write(value: u64, unit: Unit) -> String {
     let order: &[&str] = match unit {
         Unit::Percent | Unit::Count => return value.to_string(),
-        Unit::Iops if value % 1_000 != 0 => {
+        Unit::Iops if !value.is_multiple_of(1_000) => {
             return format!("{}.{:03}/s", value / 1_000, value % 1_000);
         }
         Unit::Time => &["s", "ms", "us", "ns"],
@@ -210,8 +210,10 @@ pub fn write(value: u64, unit: Unit) -> String {
             .table()
             .iter()
             .find(|(s, _)| s == suffix)
-            .map_or(1, |(_, f)| *f);
-        if value % factor == 0 && (value > 0 || matches!(*suffix, "s" | "B" | "bit/s" | "/s")) {
+            .map_or(&1, |(_, f)| f);
+        if value.is_multiple_of(*factor)
+            && (value > 0 || matches!(*suffix, "s" | "B" | "bit/s" | "/s"))
+        {
             return format!("{}{suffix}", value / factor);
         }
     }

@@ -124,11 +124,11 @@ fn is_called(p: &PathSpec, name: &str) -> bool {
 /// The paths that a target means, in order and each once. An `Any` that was not drawn yet means none.
 pub fn resolve(target: &Target, s: &Scenario) -> Vec<(u16, PathId)> {
     let all = paths(s);
-    let chosen = all.iter().filter(|p| means_path(target, p, s));
+    let chosen = all.iter().filter(|p| means_path(target, p));
     chosen.map(|p| (p.host, p.path)).collect()
 }
 
-fn means_path(target: &Target, p: &PathSpec, s: &Scenario) -> bool {
+fn means_path(target: &Target, p: &PathSpec) -> bool {
     match target {
         Target::Path(name) => is_called(p, name),
         Target::Port(name) => format!("{}{}", controller_name(p.controller), p.port) == *name,
@@ -139,7 +139,7 @@ fn means_path(target: &Target, p: &PathSpec, s: &Scenario) -> bool {
         Target::Host(h) | Target::Datapath(h) => p.host == *h,
         Target::Shard { host, .. } => p.host == *host,
         Target::Any { .. } => false,
-        Target::Several(several) => several.iter().any(|t| means_path(t, p, s)),
+        Target::Several(several) => several.iter().any(|t| means_path(t, p)),
     }
 }
 
@@ -153,7 +153,7 @@ pub fn controllers(target: &Target, s: &Scenario) -> Vec<u16> {
         Target::Several(several) => several.iter().flat_map(|t| controllers(t, s)).collect(),
         _ => all
             .iter()
-            .filter(|p| means_path(target, p, s))
+            .filter(|p| means_path(target, p))
             .map(|p| p.controller)
             .collect(),
     };
