@@ -1,6 +1,6 @@
 //! Reads `[[expect]]`: a metric, a comparison and a value, judged over a window of the run.
 
-use super::metric;
+use super::metric::{self, Measure};
 use super::model::{Cmp, Expect, Scenario, Window};
 use super::reader::{Reader, Section};
 use super::topology;
@@ -17,9 +17,10 @@ const COMPARISONS: [(&str, Cmp); 6] = [
 
 pub fn read(r: &mut Reader<'_>, root: &Table, s: &Scenario) -> Vec<Expect> {
     let paths: Vec<String> = topology::paths(s).into_iter().map(|p| p.name).collect();
+    let known = metric::all(&paths);
     let faulty = root.get("fault").is_some();
     let mut all = Vec::new();
-    for t in r.sections(root, "expect") {
+    for t in r.sections(root, "expect", 1_000) {
         r.keys(&t, &["metric", "sometimes", "window"]);
         let windows = [
             ("whole", Window::Whole),
@@ -49,7 +50,7 @@ pub fn read(r: &mut Reader<'_>, root: &Table, s: &Scenario) -> Vec<Expect> {
             (false, true) => "sometimes",
         };
         let line = r.line_of(t.get(key).map_or(t.at, |e| e.at));
-        if let Some((text, metric, cmp, value)) = comparison(r, &t, key, &paths) {
+        if let Some((text, metric, cmp, value)) = comparison(r, &t, key, &known) {
             all.push(Expect {
                 text,
                 metric,
@@ -68,7 +69,7 @@ fn comparison(
     r: &mut Reader<'_>,
     t: &Section<'_>,
     key: &str,
-    paths: &[String],
+    known: &[(String, Measure)],
 ) -> Option<(String, String, Cmp, f64)> {
     let text = r.string(t, key)?.trim();
     let at = t.place(key);
@@ -91,7 +92,7 @@ fn comparison(
         .allowed(COMPARISONS.iter().map(|(sign, _)| *sign));
         return None;
     };
-    let measure = match metric::measure(name, paths) {
+    let measure = match metric::measure(name, known) {
         Ok(measure) => measure,
         Err((near, allowed)) => {
             let shown = super::diag::shortened(name);

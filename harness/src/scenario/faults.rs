@@ -108,7 +108,7 @@ fn kind_of(target: &Target) -> &'static str {
 
 pub fn read(r: &mut Reader<'_>, root: &Table, s: &Scenario) -> Vec<Fault> {
     let mut all = Vec::new();
-    for t in r.sections(root, "fault") {
+    for t in r.sections(root, "fault", 1_000) {
         let when = when(r, &t);
         let lasts = r.opt_time(&t, "for", 0);
         let on = on(r, &t, s);

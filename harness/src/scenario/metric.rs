@@ -106,9 +106,11 @@ pub fn all(paths: &[String]) -> Vec<(String, Measure)> {
     all
 }
 
-/// The measure of a metric; the error names what is near and what may stand there.
-pub fn measure(name: &str, paths: &[String]) -> Result<Measure, (Option<String>, Vec<String>)> {
-    let all = all(paths);
+/// The measure of a metric among `all`; the error names what is near and what may stand there.
+pub fn measure(
+    name: &str,
+    all: &[(String, Measure)],
+) -> Result<Measure, (Option<String>, Vec<String>)> {
     if let Some((_, measure)) = all.iter().find(|(n, _)| n == name) {
         return Ok(*measure);
     }

@@ -76,7 +76,7 @@ impl Unit {
             Unit::Size => "a size with its unit such as \"4KiB\"",
             Unit::Bits => "a rate with its unit such as \"25Gbit/s\"",
             Unit::Iops => "a rate of I/Os such as \"20k/s\"",
-            Unit::Percent => "a percentage 0-100 (a number)",
+            Unit::Percent => "a percentage, a whole number of 0 to 100",
             Unit::Count => "a whole number",
         }
     }

@@ -146,8 +146,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The tables of the list `key`.
-    pub fn sections<'t>(&mut self, root: &'t Table, key: &str) -> Vec<Section<'t>> {
+    /// The tables of the list `key`, at most `most` of them.
+    pub fn sections<'t>(&mut self, root: &'t Table, key: &str, most: usize) -> Vec<Section<'t>> {
         let label = format!("[[{key}]]");
         let Some(entry) = root.get(key) else {
             return Vec::new();
@@ -158,8 +158,11 @@ impl<'a> Reader<'a> {
                 .found(found);
             return Vec::new();
         };
+        if let Some(node) = list.get(most) {
+            self.report(node.at, format!("too many {label}: at most {most}"));
+        }
         let mut sections = Vec::new();
-        for (i, node) in list.iter().enumerate() {
+        for (i, node) in list.iter().take(most).enumerate() {
             let table = self.as_table(node, &label);
             sections.push(Section {
                 label: label.clone(),

@@ -55,7 +55,7 @@ impl Node {
         match &self.value {
             Value::Str(s) => format!("\"{s}\""),
             Value::Int(i) => i.to_string(),
-            Value::Float(x) => x.to_string(),
+            Value::Float(x) => format!("{x:?}"),
             Value::Bool(b) => b.to_string(),
             Value::Date => "a date".into(),
             Value::Table(_) => "a table".into(),

@@ -79,7 +79,7 @@ enum Shape {
 }
 
 pub fn read(r: &mut Reader<'_>, root: &Table, s: &mut Scenario, look: bool) {
-    let tables = r.sections(root, "workload");
+    let tables = r.sections(root, "workload", 1_000);
     if tables.is_empty()
         && !root
             .get("workload")
