@@ -3,8 +3,8 @@
 use super::model::*;
 use super::quantity::{Unit, write, write_span};
 use super::sections::policy_name;
-use super::{status, targets, topology};
-use protocol::{Access, Duration};
+use super::topology;
+use protocol::Duration;
 use std::fmt::Write;
 
 /// The resolved scenario as TOML.
@@ -39,8 +39,8 @@ pub fn to_toml(s: &Scenario) -> String {
     w.out
 }
 
-struct Writer<'s> {
-    s: &'s Scenario,
+pub(super) struct Writer<'s> {
+    pub(super) s: &'s Scenario,
     out: String,
     /// The dotted key of the table that is being written.
     section: String,
@@ -50,13 +50,13 @@ fn quoted(text: &str) -> String {
     toml_edit::Value::from(text).to_string()
 }
 
-fn list<'t>(texts: impl IntoIterator<Item = &'t String>) -> String {
+pub(super) fn list<'t>(texts: impl IntoIterator<Item = &'t String>) -> String {
     let texts: Vec<String> = texts.into_iter().map(|t| quoted(t)).collect();
     format!("[{}]", texts.join(", "))
 }
 
 impl Writer<'_> {
-    fn open(&mut self, key: &str, header: &str) {
+    pub(super) fn open(&mut self, key: &str, header: &str) {
         if !self.out.is_empty() {
             self.out.push('\n');
         }
@@ -65,11 +65,11 @@ impl Writer<'_> {
         self.section = key.to_string();
     }
 
-    fn raw(&mut self, key: &str, value: impl std::fmt::Display) {
+    pub(super) fn raw(&mut self, key: &str, value: impl std::fmt::Display) {
         let _ = writeln!(self.out, "{key} = {value}");
     }
 
-    fn text(&mut self, key: &str, value: &str) {
+    pub(super) fn text(&mut self, key: &str, value: &str) {
         self.raw(key, quoted(value));
     }
 
@@ -81,12 +81,12 @@ impl Writer<'_> {
         span_value(span, unit)
     }
 
-    fn quantity(&mut self, key: &str, value: u64, unit: Unit) {
+    pub(super) fn quantity(&mut self, key: &str, value: u64, unit: Unit) {
         let value = self.value(key, value, unit);
         self.raw(key, value);
     }
 
-    fn time(&mut self, key: &str, value: Duration) {
+    pub(super) fn time(&mut self, key: &str, value: Duration) {
         self.quantity(key, value.nanos(), Unit::Time);
     }
 
@@ -288,146 +288,13 @@ impl Writer<'_> {
             self.quantity("depth", u64::from(depth), Unit::Count);
         }
     }
-
-    fn fault(&mut self, index: usize) {
-        let s = self.s;
-        let f = &s.faults[index];
-        self.open(&format!("fault.{index}"), "[[fault]]");
-        match &f.when {
-            When::At(at) => self.time("at", *at),
-            When::OnEvent { event, nth } => {
-                self.text("on_event", event);
-                self.quantity("nth", *nth, Unit::Count);
-            }
-        }
-        if let Some(lasts) = f.lasts {
-            self.time("for", lasts);
-        }
-        match &f.on {
-            Target::Several(several) => {
-                let several: Vec<String> = several.iter().map(|t| targets::write(t, s)).collect();
-                self.raw("on", list(&several));
-            }
-            one => self.text("on", &targets::write(one, s)),
-        }
-        self.text("do", kind_name(&f.kind));
-        self.parameters(&f.kind);
-    }
-
-    fn parameters(&mut self, kind: &FaultKind) {
-        let name = |v: usize| self.s.volumes.get(v).map_or("?", |v| v.name.as_str());
-        match *kind {
-            FaultKind::Late {
-                after,
-                share,
-                beyond_fence,
-            } => {
-                self.raw("after", span_value(after, Unit::Time));
-                self.quantity("share", share, Unit::Percent);
-                self.raw("beyond_fence", beyond_fence);
-            }
-            FaultKind::Delay { add, jitter } => {
-                self.raw("add", span_value(add, Unit::Time));
-                self.time("jitter", jitter);
-            }
-            FaultKind::ThrottleBits { bits_per_s } => self.quantity("rate", bits_per_s, Unit::Bits),
-            FaultKind::ThrottleIops { milli_per_s } => {
-                self.quantity("rate", milli_per_s, Unit::Iops)
-            }
-            FaultKind::Error { status, share } => {
-                self.text("status", &status::write(status));
-                self.quantity("share", share, Unit::Percent);
-            }
-            FaultKind::Busy { share } | FaultKind::Duplicate { share } => {
-                self.quantity("share", share, Unit::Percent);
-            }
-            FaultKind::Flap {
-                period,
-                down_pct,
-                drop,
-            } => {
-                self.time("period", period);
-                self.quantity("down", down_pct, Unit::Percent);
-                self.text("as", if drop { "drop" } else { "reset" });
-            }
-            FaultKind::Crash { takeover } => self.time("takeover", takeover),
-            FaultKind::Access { state, volume } => {
-                self.text(
-                    "state",
-                    match state {
-                        Access::Optimized => "optimized",
-                        Access::NonOptimized => "non_optimized",
-                        Access::Inaccessible => "inaccessible",
-                        Access::Transitioning => "transitioning",
-                        Access::Lost => "lost",
-                    },
-                );
-                if let Some(volume) = volume {
-                    let volume = name(volume).to_string();
-                    self.text("volume", &volume);
-                }
-            }
-            FaultKind::Unmap { volume } => {
-                let volume = name(volume).to_string();
-                self.text("volume", &volume);
-            }
-            FaultKind::Swap { volume, with } => {
-                let (volume, with) = (name(volume).to_string(), name(with).to_string());
-                self.text("volume", &volume);
-                self.text("with", &with);
-            }
-            FaultKind::Resize { volume, bytes } => {
-                let volume = name(volume).to_string();
-                self.text("volume", &volume);
-                self.quantity("size", bytes, Unit::Size);
-            }
-            FaultKind::Medium {
-                volume,
-                lba,
-                blocks,
-            } => {
-                let volume = name(volume).to_string();
-                self.text("volume", &volume);
-                self.quantity("lba", lba, Unit::Count);
-                self.quantity("blocks", blocks, Unit::Count);
-            }
-            _ => {}
-        }
-    }
 }
 
 /// Numbers stand bare, everything with a unit or a range in quotes.
-fn span_value(span: Span, unit: Unit) -> String {
+pub(super) fn span_value(span: Span, unit: Unit) -> String {
     if span.lo == span.hi && matches!(unit, Unit::Count | Unit::Percent) {
         write(span.lo, unit)
     } else {
         format!("\"{}\"", write_span(span, unit))
-    }
-}
-
-/// The name of a fault's kind, as a scenario writes it.
-pub fn kind_name(kind: &FaultKind) -> &'static str {
-    match kind {
-        FaultKind::Reset => "reset",
-        FaultKind::Drop => "drop",
-        FaultKind::DropAnswers => "drop_answers",
-        FaultKind::Late { .. } => "late",
-        FaultKind::Delay { .. } => "delay",
-        FaultKind::ThrottleBits { .. } | FaultKind::ThrottleIops { .. } => "throttle",
-        FaultKind::Error { .. } => "error",
-        FaultKind::Busy { .. } => "busy",
-        FaultKind::Flap { .. } => "flap",
-        FaultKind::Crash { .. } => "crash",
-        FaultKind::Access { .. } => "access",
-        FaultKind::Unmap { .. } => "unmap",
-        FaultKind::Swap { .. } => "swap",
-        FaultKind::Resize { .. } => "resize",
-        FaultKind::Medium { .. } => "medium",
-        FaultKind::Stall => "stall",
-        FaultKind::Duplicate { .. } => "duplicate",
-        FaultKind::Lag => "lag",
-        FaultKind::Kill => "kill",
-        FaultKind::AddPath => "add_path",
-        FaultKind::RemovePath => "remove_path",
     }
 }

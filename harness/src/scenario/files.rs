@@ -19,7 +19,7 @@ pub(super) fn too_large(file: &Path) -> Diagnostic {
 /// Reads one scenario file.
 pub fn load(file: &Path, sets: &[(String, String)]) -> Result<Scenario, Vec<Diagnostic>> {
     let text = text_of(file).map_err(|d| vec![d])?;
-    super::sections::read(&text, file, &name_of(file), sets, true)
+    super::document::read(&text, file, &name_of(file), sets, true)
 }
 
 fn text_of(file: &Path) -> Result<String, Diagnostic> {

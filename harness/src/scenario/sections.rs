@@ -1,24 +1,12 @@
-//! Reads a whole scenario: the tables that describe the run, the array and the hosts. Workloads, faults and expectations
-//! have readers of their own, because they are checked against what is read here.
+//! Reads the tables that describe the array, the hosts and what lies between them.
 
-use super::diag::Diagnostic;
 use super::model::*;
 use super::quantity::Unit;
-use super::reader::{Drawn, Reader, Section};
+use super::reader::{Reader, Section};
 use super::topology;
-use super::tree::{self, Loc, Table};
-use super::{expects, faults, files, sets, workloads};
-use protocol::Duration;
+use super::tree::{self, Table};
+use super::typed::Drawn;
 use std::path::Path;
-
-/// What a scenario may require of its target, besides `inject.<fault>`.
-pub const CAPABILITIES: [&str; 5] = [
-    "media_log",
-    "crash",
-    "multi_host",
-    "fence.ccr",
-    "virtual_time",
-];
 
 const POLICIES: [(&str, Policy); 6] = [
     ("adaptive", Policy::Adaptive),
@@ -55,155 +43,7 @@ pub fn policy_name(policy: Policy) -> &'static str {
         .map_or("adaptive", |(n, _)| n)
 }
 
-/// Reads the text of a scenario. `name` is its path below the catalogue, `sets` are the `--set` of the command line.
-/// Everything that is wrong is reported, in the order of the text.
-pub fn parse(
-    text: &str,
-    file: &Path,
-    name: &str,
-    sets: &[(String, String)],
-) -> Result<Scenario, Vec<Diagnostic>> {
-    read(text, file, name, sets, false)
-}
-
-/// As `parse`; with `look`, the traces that are named must be there.
-pub(super) fn read(
-    text: &str,
-    file: &Path,
-    name: &str,
-    sets: &[(String, String)],
-    look: bool,
-) -> Result<Scenario, Vec<Diagnostic>> {
-    if text.len() as u64 > files::MAX_FILE_BYTES {
-        return Err(vec![files::too_large(file)]);
-    }
-    let mut r = Reader::new(text, file, sets);
-    let mut root = match tree::read(text) {
-        Ok(root) => root,
-        Err(e) => {
-            r.report(
-                Loc::Text(e.offset),
-                format!("not valid TOML: {}", e.message),
-            );
-            return Err(r.into_findings());
-        }
-    };
-    for (i, (key, value)) in sets.iter().enumerate() {
-        if let Err(why) = sets::apply(&mut root, i, key, value) {
-            r.report(Loc::Set(i), why);
-        }
-    }
-    let scenario = document(&mut r, &root, file, name, look);
-    if r.clean() {
-        Ok(scenario)
-    } else {
-        Err(r.into_findings())
-    }
-}
-
-fn document(r: &mut Reader<'_>, root: &Table, file: &Path, name: &str, look: bool) -> Scenario {
-    const TABLES: [&str; 10] = [
-        "scenario", "array", "volume", "host", "link", "path", "datapath", "workload", "fault",
-        "expect",
-    ];
-    for entry in &root.entries {
-        if !TABLES.contains(&entry.key.as_str()) {
-            let shown = super::diag::shortened(&entry.key);
-            r.report(entry.at, format!("unknown table '{shown}'"))
-                .instead_of(&entry.key, &TABLES);
-        }
-    }
-    let mut s = Scenario::named(name, file);
-    // The array comes first: its block is the step of every size.
-    array(r, root, &mut s);
-    scenario(r, root, &mut s);
-    volumes(r, root, &mut s);
-    host(r, root, &mut s);
-    link(r, root, &mut s);
-    paths(r, root, &mut s);
-    datapath(r, root, &mut s);
-    workloads::read(r, root, &mut s, look);
-    s.faults = faults::read(r, root, &s);
-    s.expects = expects::read(r, root, &s);
-    s.ranges = std::mem::take(&mut r.ranges);
-    s
-}
-
-fn scenario(r: &mut Reader<'_>, root: &Table, s: &mut Scenario) {
-    let t = r.section(root, "scenario");
-    r.keys(
-        &t,
-        &[
-            "title",
-            "why",
-            "tags",
-            "duration",
-            "seed",
-            "fidelity",
-            "requires",
-            "expect_fail",
-        ],
-    );
-    match r.string(&t, "title").map(str::trim) {
-        Some("") => {
-            r.report(t.place("title"), "the title is empty");
-        }
-        Some(title) => s.title = title.to_string(),
-        None if !t.has("title") => {
-            r.report(t.at, "[scenario] needs a title");
-        }
-        None => {}
-    }
-    s.why = r.string(&t, "why").unwrap_or_default().to_string();
-    s.tags = r
-        .strings(&t, "tags")
-        .into_iter()
-        .map(|(tag, _)| tag.to_string())
-        .collect();
-    s.duration = r.time(&t, "duration", 1, s.duration);
-    seed(r, &t, s);
-    word_or_later(r, &t, "fidelity", &[("model", ())], &["wire"]);
-    for (word, at) in r.strings(&t, "requires") {
-        let injected = word
-            .strip_prefix("inject.")
-            .is_some_and(|k| faults::KINDS.contains(&k));
-        if !injected && !CAPABILITIES.contains(&word) {
-            let mut known: Vec<String> = CAPABILITIES.iter().map(|c| (*c).to_string()).collect();
-            known.extend(faults::KINDS.iter().map(|k| format!("inject.{k}")));
-            let known: Vec<&str> = known.iter().map(String::as_str).collect();
-            r.report(at, "unknown capability")
-                .found(format!("\"{word}\""))
-                .instead_of(word, &known);
-        }
-        s.requires.push(word.to_string());
-    }
-    s.expect_fail = r.string(&t, "expect_fail").map(str::to_string);
-    if s.expect_fail
-        .as_deref()
-        .is_some_and(|why| why.trim().is_empty())
-    {
-        r.report(t.place("expect_fail"), "expect_fail must say why");
-    }
-}
-
-/// Seeds have 64 bits, one more than TOML's integers: the upper half is written as a text.
-fn seed(r: &mut Reader<'_>, t: &Section<'_>, s: &mut Scenario) {
-    let Some(entry) = t.get("seed") else { return };
-    let seed = match &entry.node.value {
-        tree::Value::Int(i) => u64::try_from(*i).ok(),
-        tree::Value::Str(text) => text.parse().ok(),
-        _ => None,
-    };
-    match seed {
-        Some(seed) => s.seed = seed,
-        None => {
-            r.report(entry.node.at, "seed must be a whole number of 64 bits")
-                .found(entry.node.describe());
-        }
-    }
-}
-
-fn array(r: &mut Reader<'_>, root: &Table, s: &mut Scenario) {
+pub fn array(r: &mut Reader<'_>, root: &Table, s: &mut Scenario) {
     let t = r.section(root, "array");
     r.keys(
         &t,
@@ -272,7 +112,7 @@ fn array(r: &mut Reader<'_>, root: &Table, s: &mut Scenario) {
     a.cqt = r.time(&t, "cqt", 0, a.cqt);
 }
 
-fn volumes(r: &mut Reader<'_>, root: &Table, s: &mut Scenario) {
+pub fn volumes(r: &mut Reader<'_>, root: &Table, s: &mut Scenario) {
     let tables = r.sections(root, "volume", 65_535);
     if tables.is_empty() {
         return;
@@ -315,7 +155,7 @@ pub(super) fn plain_name(r: &mut Reader<'_>, t: &Section<'_>, name: &str) {
     }
 }
 
-fn host(r: &mut Reader<'_>, root: &Table, s: &mut Scenario) {
+pub fn host(r: &mut Reader<'_>, root: &Table, s: &mut Scenario) {
     let t = r.section(root, "host");
     r.keys(&t, &["count", "ports", "shards"]);
     s.host.count = r.number(&t, "count", 1, 64, s.host.count);
@@ -334,7 +174,7 @@ fn host(r: &mut Reader<'_>, root: &Table, s: &mut Scenario) {
     }
 }
 
-fn link(r: &mut Reader<'_>, root: &Table, s: &mut Scenario) {
+pub fn link(r: &mut Reader<'_>, root: &Table, s: &mut Scenario) {
     let t = r.section(root, "link");
     r.keys(&t, &["latency", "rate"]);
     s.link.latency = r.time(&t, "latency", 0, s.link.latency);
@@ -356,7 +196,7 @@ fn bits(r: &mut Reader<'_>, t: &Section<'_>) -> Option<u64> {
     .map(|got| got.span.lo)
 }
 
-fn paths(r: &mut Reader<'_>, root: &Table, s: &mut Scenario) {
+pub fn paths(r: &mut Reader<'_>, root: &Table, s: &mut Scenario) {
     let known = topology::known_path_names(s);
     let known: Vec<&str> = known.iter().map(String::as_str).collect();
     let mut seen = std::collections::BTreeSet::new();
@@ -389,7 +229,7 @@ fn paths(r: &mut Reader<'_>, root: &Table, s: &mut Scenario) {
     }
 }
 
-fn datapath(r: &mut Reader<'_>, root: &Table, s: &mut Scenario) {
+pub fn datapath(r: &mut Reader<'_>, root: &Table, s: &mut Scenario) {
     let t = r.section(root, "datapath");
     r.keys(&t, &["policy", "io_timeout", "no_path", "fence", "quiesce"]);
     let d = &mut s.datapath;
@@ -408,7 +248,7 @@ fn datapath(r: &mut Reader<'_>, root: &Table, s: &mut Scenario) {
 }
 
 /// One word of a set; what is named in the language and not built yet is refused by its name.
-fn word_or_later<T: Copy>(
+pub fn word_or_later<T: Copy>(
     r: &mut Reader<'_>,
     t: &Section<'_>,
     key: &str,
@@ -423,67 +263,4 @@ fn word_or_later<T: Copy>(
         return None;
     }
     r.word(t, key, words)
-}
-
-impl Volume {
-    pub const DEFAULT_BYTES: u64 = 64 << 30;
-}
-
-impl Scenario {
-    /// Every default, no title and no workload yet.
-    pub fn named(name: &str, file: &Path) -> Self {
-        Scenario {
-            name: name.to_string(),
-            file: file.to_path_buf(),
-            title: String::new(),
-            why: String::new(),
-            tags: Vec::new(),
-            duration: Duration::from_secs(3),
-            seed: 1,
-            requires: Vec::new(),
-            expect_fail: None,
-            array: Array {
-                controllers: 2,
-                ports: 2,
-                fabrics: 2,
-                block: 512,
-                asymmetric: true,
-                forward: Duration::from_micros(50),
-                service_read: Duration::from_micros(120),
-                service_write: Duration::from_micros(80),
-                tail: Tail::Exp,
-                parallel: 32,
-                cache: Cache::Mirrored,
-                fence: ArrayFence::Ccr,
-                ccr: Duration::from_millis(1),
-                cqt: Duration::from_secs(2),
-            },
-            volumes: vec![Volume {
-                name: "vol0".into(),
-                bytes: Volume::DEFAULT_BYTES,
-                owner: 0,
-            }],
-            host: Host {
-                count: 1,
-                ports: 2,
-                shards: 2,
-            },
-            link: Link {
-                latency: Duration::from_micros(25),
-                bits_per_s: 25_000_000_000,
-            },
-            paths: Vec::new(),
-            datapath: Datapath {
-                policy: Policy::Adaptive,
-                io_timeout: Duration::from_secs(5),
-                queue_for: Duration::from_secs(30),
-                fence: FencePolicy::InDoubt,
-                quiesce: Duration::from_secs(12),
-            },
-            workloads: Vec::new(),
-            faults: Vec::new(),
-            expects: Vec::new(),
-            ranges: Vec::new(),
-        }
-    }
 }

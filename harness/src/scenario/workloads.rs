@@ -2,9 +2,11 @@
 
 use super::model::*;
 use super::quantity::Unit;
-use super::reader::{Drawn, Got, Reader, Section};
+use super::reader::{Reader, Section};
+use super::replays;
 use super::sections::plain_name;
 use super::tree::{Table, Value};
+use super::typed::{Drawn, Got};
 use protocol::Duration;
 
 /// One I/O is at most this large.
@@ -58,18 +60,6 @@ const REPLAY_ONLY: [&str; 7] = [
     "beyond_end",
     "limit",
 ];
-const FORMATS: [&str; 9] = [
-    "auto",
-    "fio",
-    "blkparse",
-    "msr",
-    "alibaba",
-    "tencent",
-    "spc",
-    "vscsi",
-    "vscsi-csv",
-];
-
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Shape {
     Random,
@@ -172,7 +162,7 @@ fn workload(
         Shape::Random => Kind::Random,
         Shape::Sequential => Kind::Sequential,
         Shape::Zipf => Kind::Zipf,
-        Shape::Replay => Kind::Replay(replay(r, t, s, look)),
+        Shape::Replay => Kind::Replay(replays::read(r, t, s, look)),
     };
     let start = r.quantity(
         t,
@@ -216,7 +206,7 @@ fn workload(
     }
 }
 
-fn count(r: &mut Reader<'_>, t: &Section<'_>, key: &str, min: u64) -> Option<u64> {
+pub fn count(r: &mut Reader<'_>, t: &Section<'_>, key: &str, min: u64) -> Option<u64> {
     r.quantity(
         t,
         key,
@@ -298,63 +288,4 @@ fn load(r: &mut Reader<'_>, t: &Section<'_>, kind: &Kind) -> Load {
     }
     let depth = r.quantity(t, "depth", Unit::Count, Drawn::PerSeed, 1, MAX_DEPTH);
     Load::Depth(depth.map_or(32, |got| got.span.lo as u32))
-}
-
-fn replay(r: &mut Reader<'_>, t: &Section<'_>, s: &Scenario, look: bool) -> Replay {
-    let folder = s.file.parent().unwrap_or(std::path::Path::new(""));
-    let file = match r.string(t, "file") {
-        Some(file) => folder.join(file),
-        None => {
-            if !t.has("file") {
-                r.report(
-                    t.at,
-                    "a replay needs its trace: file = \"…\", relative to the scenario",
-                );
-            }
-            std::path::PathBuf::new()
-        }
-    };
-    if look && !file.as_os_str().is_empty() && !file.is_file() {
-        let shown = format!("no trace at {}", file.display());
-        r.report(t.place("file"), shown);
-    }
-    let formats: Vec<(&str, &str)> = FORMATS.iter().map(|f| (*f, *f)).collect();
-    let format = r.word(t, "format", &formats).unwrap_or("auto");
-    let recorded = r
-        .word(t, "pace", &[("recorded", true), ("asap", false)])
-        .unwrap_or(true);
-    let ends = [
-        ("wrap", BeyondEnd::Wrap),
-        ("clip", BeyondEnd::Clip),
-        ("fail", BeyondEnd::Fail),
-    ];
-    Replay {
-        file,
-        format: format.to_string(),
-        recorded_pace: recorded,
-        speed_milli: speed(r, t),
-        device: r.string(t, "device").map(str::to_string),
-        beyond_end: r.word(t, "beyond_end", &ends).unwrap_or(BeyondEnd::Wrap),
-        limit: count(r, t, "limit", 1),
-    }
-}
-
-/// A factor of 0.001 to 1,000,000, kept in thousandths.
-fn speed(r: &mut Reader<'_>, t: &Section<'_>) -> u64 {
-    let Some(entry) = t.get("speed") else {
-        return 1_000;
-    };
-    let milli = match entry.node.value {
-        Value::Int(i) => u64::try_from(i).ok().and_then(|v| v.checked_mul(1_000)),
-        Value::Float(x) if x.is_finite() && x > 0.0 => Some((x * 1_000.0).round() as u64),
-        _ => None,
-    };
-    match milli {
-        Some(milli @ 1..=1_000_000_000) => milli,
-        _ => {
-            r.report(entry.node.at, "speed must be a factor of 0.001 to 1000000")
-                .found(entry.node.describe());
-            1_000
-        }
-    }
 }
