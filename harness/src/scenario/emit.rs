@@ -1,16 +1,25 @@
 //! Writes a scenario with every default and every drawn value, so that it reads back as the same scenario.
 
+use super::files::relative;
 use super::model::*;
 use super::quantity::{Unit, write, write_span};
 use super::sections::policy_name;
 use super::topology;
 use protocol::Duration;
 use std::fmt::Write;
+use std::path::{Path, PathBuf};
 
-/// The resolved scenario as TOML.
+/// The resolved scenario as TOML, to stand where the scenario's own file stands.
 pub fn to_toml(s: &Scenario) -> String {
+    let folder = s.file.parent().unwrap_or(Path::new(""));
+    to_toml_in(s, folder)
+}
+
+/// The resolved scenario as TOML, to stand in `folder`: traces are named relative to it.
+pub fn to_toml_in(s: &Scenario, folder: &Path) -> String {
     let mut w = Writer {
         s,
+        folder: folder.to_path_buf(),
         out: String::new(),
         section: String::new(),
     };
@@ -41,6 +50,7 @@ pub fn to_toml(s: &Scenario) -> String {
 
 pub(super) struct Writer<'s> {
     pub(super) s: &'s Scenario,
+    folder: PathBuf,
     out: String,
     /// The dotted key of the table that is being written.
     section: String,
@@ -251,13 +261,9 @@ impl Writer<'_> {
         }
     }
 
-    /// The trace is named as the scenario's file would name it, so that the text is the same on every machine.
     fn replay(&mut self, w: &Workload, replay: &Replay) {
         self.text("kind", "replay");
-        let folder = self.s.file.parent();
-        let file = folder
-            .and_then(|f| replay.file.strip_prefix(f).ok())
-            .unwrap_or(&replay.file);
+        let file = relative(&replay.file, &self.folder);
         self.text("file", &file.to_string_lossy());
         self.text("format", &replay.format);
         self.text(

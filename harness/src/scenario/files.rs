@@ -7,7 +7,7 @@ use super::diag::Diagnostic;
 use super::model::Scenario;
 use std::fs::{self, File};
 use std::io::Read;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Component, Path, PathBuf, absolute};
 
 /// A scenario is about ten lines; what is larger than this is something else.
 pub const MAX_FILE_BYTES: u64 = 4 << 20;
@@ -55,7 +55,7 @@ fn text_of(file: &Path) -> Result<String, Diagnostic> {
 
 /// A scenario's name: its path below the innermost folder `scenarios`, without `.toml`; elsewhere its file's name.
 pub fn name_of(file: &Path) -> String {
-    let absolute = std::path::absolute(file).unwrap_or_else(|_| file.to_path_buf());
+    let absolute = absolute(file).unwrap_or_else(|_| file.to_path_buf());
     let parts: Vec<String> = absolute
         .with_extension("")
         .components()
@@ -110,4 +110,49 @@ fn below(folder: &Path, found: &mut Vec<PathBuf>, depth: usize) -> Result<(), Di
         }
     }
     Ok(())
+}
+
+/// `file` as seen from `folder`. What both have above them is not named, so that a run's folder is the same wherever
+/// the project lies.
+pub(super) fn relative(file: &Path, folder: &Path) -> PathBuf {
+    if let Ok(below) = file.strip_prefix(folder) {
+        return below.to_path_buf();
+    }
+    let (Ok(file), Ok(folder)) = (absolute(file), absolute(folder)) else {
+        return file.to_path_buf();
+    };
+    let climbs = |p: &Path| p.components().any(|c| c == Component::ParentDir);
+    if climbs(&file) || climbs(&folder) {
+        return file;
+    }
+    let common = file
+        .components()
+        .zip(folder.components())
+        .take_while(|(a, b)| a == b)
+        .count();
+    let mut seen: PathBuf = folder.components().skip(common).map(|_| "..").collect();
+    seen.extend(file.components().skip(common));
+    seen
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trace_is_named_from_where_the_text_stands() {
+        let seen = |file: &str, folder: &str| {
+            relative(Path::new(file), Path::new(folder))
+                .to_string_lossy()
+                .into_owned()
+        };
+        assert_eq!(seen("scenarios/replay/a.fio", "scenarios/replay"), "a.fio");
+        assert_eq!(
+            seen("scenarios/replay/t/a.fio", "results/runs/x"),
+            "../../../scenarios/replay/t/a.fio"
+        );
+        assert_eq!(seen("/a/b/c", "/a/d"), "../b/c");
+        assert_eq!(seen("a.fio", ""), "a.fio");
+        assert_eq!(seen("/x/../a.fio", "/b"), "/x/../a.fio");
+    }
 }

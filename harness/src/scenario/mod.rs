@@ -32,7 +32,7 @@ mod workloads;
 pub use diag::{Diagnostic, nearest};
 pub use document::{CAPABILITIES, parse};
 pub use draw::draw;
-pub use emit::to_toml;
+pub use emit::{to_toml, to_toml_in};
 pub use emit_fault::kind_name;
 pub use files::{MAX_FILE_BYTES, find, load, name_of};
 pub use model::Scenario;

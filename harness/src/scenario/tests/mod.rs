@@ -2,6 +2,7 @@
 
 mod anything;
 mod commands;
+mod guide;
 mod refusals;
 
 use super::model::*;
