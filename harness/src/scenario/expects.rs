@@ -1,7 +1,8 @@
 //! Reads `[[expect]]`: a metric, a comparison and a value, judged over a window of the run.
 
 use super::metric::{self, Measure};
-use super::model::{Cmp, Expect, Scenario, Window};
+use super::model::{Cmp, Expect, Scenario, When, Window};
+use super::quantity::{self, Unit};
 use super::reader::{Reader, Section};
 use super::topology;
 use super::tree::Table;
@@ -33,6 +34,13 @@ pub fn read(r: &mut Reader<'_>, root: &Table, s: &Scenario) -> Vec<Expect> {
             r.report(t.place("window"), "this window needs a [[fault]]")
                 .allowed(["whole", "steady"]);
         }
+        if window == Window::Healed && never_healed(r, s) {
+            let end = quantity::write(s.duration.nanos(), Unit::Time);
+            r.report(
+                t.place("window"),
+                format!("the window is empty: healed is from 1s after the last fault's end, the run is over at {end}"),
+            );
+        }
         let key = match (t.has("metric"), t.has("sometimes")) {
             (true, true) => {
                 let at = t.get("sometimes").map_or(t.at, |e| e.at);
@@ -63,6 +71,21 @@ pub fn read(r: &mut Reader<'_>, root: &Table, s: &Scenario) -> Vec<Expect> {
         }
     }
     all
+}
+
+/// Whether a fault that is planned leaves less than the second after which the run counts as healed.
+fn never_healed(r: &Reader<'_>, s: &Scenario) -> bool {
+    s.faults
+        .iter()
+        .enumerate()
+        .any(|(i, f)| match (&f.when, f.lasts) {
+            (When::At(at), Some(lasts)) => {
+                let at = r.highest(&format!("fault.{i}.at"), at.nanos());
+                let lasts = r.highest(&format!("fault.{i}.for"), lasts.nanos());
+                at.saturating_add(lasts).saturating_add(1_000_000_000) >= s.duration.nanos()
+            }
+            _ => false,
+        })
 }
 
 fn comparison(

@@ -1,7 +1,7 @@
 //! Reads `[[fault]]`: when, for how long, on what, and what happens there.
 
 use super::model::*;
-use super::quantity::Unit;
+use super::quantity::{self, Unit};
 use super::reader::{Reader, Section};
 use super::tree::{Loc, Table, Value};
 use super::typed::Drawn;
@@ -110,6 +110,15 @@ pub fn read(r: &mut Reader<'_>, root: &Table, s: &Scenario) -> Vec<Fault> {
     let mut all = Vec::new();
     for t in r.sections(root, "fault", 1_000) {
         let when = when(r, &t);
+        if let Some(When::At(at)) = &when
+            && r.highest(&format!("{}.at", t.key), at.nanos()) >= s.duration.nanos()
+        {
+            let end = quantity::write(s.duration.nanos(), Unit::Time);
+            r.report(
+                t.place("at"),
+                format!("the fault starts when the run is over (its duration is {end})"),
+            );
+        }
         let lasts = r.opt_time(&t, "for", 0);
         let on = on(r, &t, s);
         let kind = kind(r, &t, on.as_ref(), s);

@@ -200,7 +200,7 @@ pub fn write(value: u64, unit: Unit) -> String {
         Unit::Iops if !value.is_multiple_of(1_000) => {
             return format!("{}.{:03}/s", value / 1_000, value % 1_000);
         }
-        Unit::Time => &["s", "ms", "us", "ns"],
+        Unit::Time => &["h", "s", "ms", "us", "ns"],
         Unit::Size => &["TiB", "GiB", "MiB", "KiB", "B"],
         Unit::Bits => &["Tbit/s", "Gbit/s", "Mbit/s", "kbit/s", "bit/s"],
         Unit::Iops => &["M/s", "k/s", "/s"],

@@ -88,6 +88,12 @@ impl<'a> Reader<'a> {
         &mut self.findings[index].1
     }
 
+    /// The highest value that a quantity may be drawn as, `lo` where it is no range.
+    pub fn highest(&self, key: &str, lo: u64) -> u64 {
+        let range = self.ranges.iter().find(|r| r.key == key);
+        range.map_or(lo, |r| r.span.hi)
+    }
+
     pub fn clean(&self) -> bool {
         self.findings.is_empty()
     }

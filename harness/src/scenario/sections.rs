@@ -27,7 +27,7 @@ pub fn policy_named(name: &str) -> Result<Policy, String> {
         return Err(format!("policy \"{name}\" is not built yet"));
     }
     let near = super::nearest(name, POLICIES.iter().map(|(n, _)| *n));
-    let hint = near.map_or(String::new(), |n| format!("; did you mean '{n}'?"));
+    let hint = near.map_or(";".to_string(), |n| format!("; did you mean '{n}'?"));
     let allowed: Vec<&str> = POLICIES.iter().map(|(n, _)| *n).collect();
     let shown = super::diag::shortened(name);
     Err(format!(

@@ -181,6 +181,15 @@ fn workload(
         Unit::Time.ceiling(),
     );
     let latest_start = start.map_or(0, |got| got.span.hi);
+    if let Some(got) = start
+        && latest_start >= s.duration.nanos()
+    {
+        let end = super::quantity::write(s.duration.nanos(), Unit::Time);
+        r.report(
+            got.at,
+            format!("the workload starts when the run is over (its duration is {end})"),
+        );
+    }
     if let Some(got) = stop
         && got.span.lo <= latest_start
     {

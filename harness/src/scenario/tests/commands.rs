@@ -27,7 +27,7 @@ fn sets_reach_every_place() {
             ("workload.1.name", "\"second\""),
             ("workload.second.rate", "\"1k/s\""),
             ("fault.0.on", "[\"path:h0-A0\", \"path:h1-A1\"]"),
-            ("scenario.duration", "\"1s\""),
+            ("scenario.duration", "\"2s\""),
         ],
     )
     .unwrap_or_else(|e| panic!("{e:#?}"));

@@ -256,6 +256,20 @@ fn each_refusal_says_what_would_be_right() {
             "unknown on_event, found \"failver\"; did you mean 'failover'?",
         ),
         (
+            "[[fault]]\nat = \"1s..3s\"\non = \"all\"\ndo = \"drop\"".into(),
+            "x.toml:6:6: the fault starts when the run is over (its duration is 3s)",
+        ),
+        (
+            "start = \"3s\"".into(),
+            "the workload starts when the run is over (its duration is 3s)",
+        ),
+        (
+            format!(
+                "{fault}for = \"1s\"\ndo = \"drop\"\n{expect}\"app.errors == 0\"\nwindow = \"healed\""
+            ),
+            "the window is empty: healed is from 1s after the last fault's end, the run is over at 3s",
+        ),
+        (
             fault.to_string(),
             "a fault needs do = \"…\"; allowed: reset, drop",
         ),
