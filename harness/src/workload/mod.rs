@@ -75,13 +75,14 @@ impl Source {
         workload_index: usize,
         seed: u64,
     ) -> Result<Source, WorkloadError> {
-        let workload = scenario
-            .workloads
-            .get(workload_index)
-            .ok_or(WorkloadError::NoSuchWorkload {
-                index: workload_index,
-                count: scenario.workloads.len(),
-            })?;
+        let workload =
+            scenario
+                .workloads
+                .get(workload_index)
+                .ok_or(WorkloadError::NoSuchWorkload {
+                    index: workload_index,
+                    count: scenario.workloads.len(),
+                })?;
         let depth = match workload.load {
             Load::Depth(depth) => depth.max(1),
             Load::RateMilli(_) => 0,

@@ -34,8 +34,9 @@ fn the_same_seed_gives_the_same_ios_and_another_seed_others() {
 #[test]
 fn ios_stay_inside_the_span_and_aligned() {
     for kind in ["random", "zipf", "sequential"] {
-        let w =
-            format!("kind = \"{kind}\"\nblock = \"4KiB..64KiB\"\noffset = \"1MiB\"\nspan = \"1MiB\"");
+        let w = format!(
+            "kind = \"{kind}\"\nblock = \"4KiB..64KiB\"\noffset = \"1MiB\"\nspan = \"1MiB\""
+        );
         let mut sizes = std::collections::BTreeSet::new();
         for (_, io) in drawn(&w, 7, 5000) {
             let (lba, blocks) = io.pieces[0];
@@ -59,7 +60,11 @@ fn sequential_starts_again_at_its_offset() {
 
 #[test]
 fn operations_have_their_shares() {
-    let ios = drawn("read = 50\ndiscard = 10\nwrite_zeroes = 10\nfua = 50", 1, 100_000);
+    let ios = drawn(
+        "read = 50\ndiscard = 10\nwrite_zeroes = 10\nfua = 50",
+        1,
+        100_000,
+    );
     let share = |op| ios.iter().filter(|(_, io)| io.op == op).count() / 1000;
     assert!((49..=50).contains(&share(Op::Read)));
     assert!((9..=10).contains(&share(Op::Discard)));
@@ -128,9 +133,15 @@ fn gaps_are_exponential() {
 #[test]
 fn other_streams_do_not_shift_when_one_is_not_used() {
     let lbas = |w: &str| -> Vec<u64> {
-        drawn(w, 1, 500).iter().map(|(_, io)| io.pieces[0].0).collect()
+        drawn(w, 1, 500)
+            .iter()
+            .map(|(_, io)| io.pieces[0].0)
+            .collect()
     };
-    assert_eq!(lbas("read = 70"), lbas("read = 10\nfua = 30\nrate = \"1k/s\""));
+    assert_eq!(
+        lbas("read = 70"),
+        lbas("read = 10\nfua = 30\nrate = \"1k/s\"")
+    );
 }
 
 #[test]
