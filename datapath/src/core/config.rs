@@ -1,0 +1,116 @@
+//! What a core is made of. Checked by [`Config::check`]; the control plane builds it from `[datapath]` and discovery.
+
+use super::api::Epoch;
+use super::policy::Policy;
+use protocol::{Duration, Identity, PathId};
+
+/// Retry masks are 128 bits wide: a host with more paths to one array than this is refused.
+pub const PATHS_MAX: usize = 128;
+
+/// What a lost write must wait for before it may be sent again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FencePolicy {
+    /// Retry at once where nothing overlaps, complete by proof. Until the range table is built this is `Hold`: as safe,
+    /// slower after a silent loss.
+    InDoubt,
+    /// Hold the write until its association is proven gone, or has been feared for `quiesce`.
+    Hold,
+    /// Retry at once, as other multipath does. Unsafe: a ghost of the first attempt may overwrite newer data.
+    None,
+}
+
+#[derive(Clone, Debug)]
+pub struct VolumeConfig {
+    pub identity: Identity,
+    pub blocks: u64,
+    /// Largest transfer of one command, in blocks (NVMe MDTS, `max_sectors`).
+    pub max_blocks: u32,
+}
+
+#[derive(Clone, Debug)]
+pub struct PathConfig {
+    /// False: configured, appears by `Input::AddPath`.
+    pub present: bool,
+    /// NUMA distance of the path's adapter from this shard's node; the `numa` policy prefers the smallest.
+    pub distance: u16,
+}
+
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// This core's shard, and how many the host has.
+    pub shard: u16,
+    pub shards: u16,
+    pub policy: Policy,
+    /// Hard limit of one attempt.
+    pub io_timeout: Duration,
+    /// How long I/O waits while a volume has no usable path.
+    pub queue_for: Duration,
+    pub fence: FencePolicy,
+    /// How long a lost association is feared where nothing proves it gone.
+    pub quiesce: Duration,
+    /// The array confirms the end of an association (NVMe cross-controller reset).
+    pub array_confirms: bool,
+    pub block_bytes: u32,
+    pub volumes: Vec<VolumeConfig>,
+    pub paths: Vec<PathConfig>,
+    /// Requests in the core at once; one more is answered EAGAIN.
+    pub max_requests: u32,
+    /// After a crash of the daemon: the associations that it may have left behind. No write is sent before each is
+    /// proven gone.
+    pub prior: Vec<(PathId, Epoch)>,
+    /// The first epoch of this daemon's own associations: above every one in `prior`.
+    pub first_epoch: Epoch,
+}
+
+/// Why a configuration is refused.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("no volume: a core serves at least one")]
+    NoVolume,
+    #[error("{0} paths: one to {PATHS_MAX} are possible for a host")]
+    Paths(usize),
+    #[error("volume {volume}: {what}")]
+    Volume { volume: usize, what: &'static str },
+    #[error("path {path} of an earlier daemon is not configured")]
+    Prior { path: u16 },
+    #[error("{0}")]
+    Value(&'static str),
+}
+
+impl Config {
+    pub fn check(&self) -> Result<(), ConfigError> {
+        if self.volumes.is_empty() {
+            return Err(ConfigError::NoVolume);
+        }
+        if self.paths.is_empty() || self.paths.len() > PATHS_MAX {
+            return Err(ConfigError::Paths(self.paths.len()));
+        }
+        for (volume, v) in self.volumes.iter().enumerate() {
+            let what = match v {
+                v if v.max_blocks == 0 => "max_blocks is 0: a command moves at least one block",
+                v if v.blocks == 0 => "has no blocks",
+                _ => continue,
+            };
+            return Err(ConfigError::Volume { volume, what });
+        }
+        for (path, epoch) in &self.prior {
+            if usize::from(path.0) >= self.paths.len() {
+                return Err(ConfigError::Prior { path: path.0 });
+            }
+            if *epoch >= self.first_epoch {
+                return Err(ConfigError::Value(
+                    "first_epoch must be above every epoch in prior",
+                ));
+            }
+        }
+        if self.max_requests == 0 || self.shards == 0 || self.shard >= self.shards {
+            return Err(ConfigError::Value(
+                "max_requests and shards are at least 1, and shard is below shards",
+            ));
+        }
+        if self.io_timeout == Duration::ZERO {
+            return Err(ConfigError::Value("io_timeout is 0"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,195 @@
+//! Which of the usable paths of the best class gets the next command: a pure function over views of the paths.
+//!
+//! A policy sees only paths of equal rank (health, access and the operator's wish are settled before), in the order of
+//! configuration. `cursor` is the volume's own rotating number: it breaks ties, so that equal paths share equally.
+
+mod adaptive;
+mod failover;
+mod least_bytes;
+mod numa;
+mod queue_depth;
+mod round_robin;
+
+use protocol::{Duration, Instant};
+
+/// The known set of algorithms.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Policy {
+    /// Shortest expected delay, from each path's own measured service.
+    Adaptive,
+    /// In turn (`dm-round-robin`, NVMe `round-robin`).
+    RoundRobin,
+    /// Fewest commands in flight (`dm-queue-length`, NVMe `queue-depth`).
+    QueueDepth,
+    /// Fewest bytes in flight (`dm-service-time` with equal weights).
+    LeastBytes,
+    /// The path nearest to the shard's NUMA node (NVMe `numa`).
+    Numa,
+    /// The first path; the others stand by.
+    Failover,
+}
+
+/// What a policy may know of a path.
+#[derive(Clone, Copy, Debug)]
+pub struct View {
+    pub inflight: u32,
+    pub bytes: u64,
+    /// Measured latency divided by the queue that it was measured in, in 1/256 ns.
+    pub slot_fp: u64,
+    /// When the oldest command in flight was sent; `Instant::MAX` with none.
+    pub oldest: Instant,
+    /// The longest latency lately, decaying.
+    pub tail: Duration,
+    pub distance: u16,
+}
+
+impl View {
+    pub const FRACTION: u32 = 8;
+    /// What is assumed of a path that has not answered yet: 100 µs a command.
+    pub const UNKNOWN_FP: u64 = 100_000 << Self::FRACTION;
+
+    pub fn new(distance: u16) -> Self {
+        View {
+            inflight: 0,
+            bytes: 0,
+            slot_fp: Self::UNKNOWN_FP,
+            oldest: Instant::MAX,
+            tail: Duration::ZERO,
+            distance,
+        }
+    }
+
+    /// A command was answered: `shift` says how much one sample weighs (1/2^shift).
+    #[inline]
+    pub fn sample(&mut self, latency: Duration, depth: u32, shift: u32) {
+        let fp = (latency.0 << Self::FRACTION) / u64::from(depth.max(1));
+        self.slot_fp = if fp >= self.slot_fp {
+            self.slot_fp + ((fp - self.slot_fp) >> shift)
+        } else {
+            self.slot_fp - ((self.slot_fp - fp) >> shift)
+        };
+        self.tail = if latency >= self.tail {
+            latency
+        } else {
+            Duration(self.tail.0 - ((self.tail.0 - latency.0) >> 10))
+        };
+    }
+}
+
+/// The chosen path: one of `candidates`, which is not empty.
+#[inline]
+pub fn choose(
+    policy: Policy,
+    now: Instant,
+    views: &[View],
+    candidates: &[u16],
+    cursor: &mut u32,
+) -> u16 {
+    if candidates.len() == 1 {
+        return candidates[0];
+    }
+    match policy {
+        Policy::Adaptive => adaptive::choose(now, views, candidates, cursor),
+        Policy::RoundRobin => round_robin::choose(candidates, cursor),
+        Policy::QueueDepth => queue_depth::choose(views, candidates, cursor),
+        Policy::LeastBytes => least_bytes::choose(views, candidates, cursor),
+        Policy::Numa => numa::choose(views, candidates),
+        Policy::Failover => failover::choose(candidates),
+    }
+}
+
+/// The candidate with the smallest cost; among equals the next after the last chosen.
+#[inline]
+fn cheapest(candidates: &[u16], cursor: &mut u32, cost: impl Fn(u16) -> u64) -> u16 {
+    let n = candidates.len();
+    let start = *cursor as usize % n;
+    let mut best = start;
+    let mut best_cost = u64::MAX;
+    let mut at = start;
+    for _ in 0..n {
+        let c = cost(candidates[at]);
+        if c < best_cost {
+            best_cost = c;
+            best = at;
+        }
+        at += 1;
+        if at == n {
+            at = 0;
+        }
+    }
+    *cursor = (best + 1) as u32;
+    candidates[best]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn views(n: usize) -> Vec<View> {
+        (0..n).map(|_| View::new(0)).collect()
+    }
+
+    #[test]
+    fn equal_paths_share_equally_under_every_sharing_policy() {
+        for policy in [
+            Policy::Adaptive,
+            Policy::RoundRobin,
+            Policy::QueueDepth,
+            Policy::LeastBytes,
+        ] {
+            let mut v = views(4);
+            let mut cursor = 0;
+            for _ in 0..400 {
+                let p = choose(policy, Instant(0), &v, &[0, 1, 2, 3], &mut cursor);
+                v[usize::from(p)].inflight += 1;
+                v[usize::from(p)].bytes += 4096;
+            }
+            for view in &v {
+                assert_eq!(view.inflight, 100, "{policy:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn adaptive_feeds_a_path_by_its_measured_service() {
+        let mut v = views(2);
+        for _ in 0..1000 {
+            v[0].sample(Duration::from_micros(100), 1, 5);
+            v[1].sample(Duration::from_micros(300), 1, 5);
+        }
+        let mut cursor = 0;
+        for _ in 0..40 {
+            let p = choose(Policy::Adaptive, Instant(0), &v, &[0, 1], &mut cursor);
+            v[usize::from(p)].inflight += 1;
+        }
+        assert_eq!((v[0].inflight, v[1].inflight), (30, 10));
+    }
+
+    #[test]
+    fn adaptive_avoids_a_path_whose_oldest_command_is_overdue() {
+        let mut v = views(2);
+        for view in &mut v {
+            view.sample(Duration::from_micros(100), 1, 0);
+        }
+        v[0].inflight = 1;
+        v[0].oldest = Instant(0);
+        v[1].inflight = 20;
+        v[1].oldest = Instant(9_990_000);
+        let mut cursor = 0;
+        let now = Instant(10_000_000);
+        assert_eq!(choose(Policy::Adaptive, now, &v, &[0, 1], &mut cursor), 1);
+    }
+
+    #[test]
+    fn numa_and_failover_use_one_path() {
+        let mut v = views(3);
+        v[0].distance = 20;
+        v[1].distance = 10;
+        v[2].distance = 10;
+        let mut cursor = 0;
+        for _ in 0..10 {
+            assert_eq!(choose(Policy::Numa, Instant(0), &v, &[0, 1, 2], &mut cursor), 1);
+            assert_eq!(choose(Policy::Failover, Instant(0), &v, &[0, 1, 2], &mut cursor), 0);
+        }
+    }
+}

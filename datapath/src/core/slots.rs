@@ -1,0 +1,279 @@
+//! The attempt table: one slot for each command that is not over, linked into the list of whatever it waits for.
+//!
+//! A slot is one command of a request (a request that exceeds the transfer limit has several). It is in exactly one
+//! state and in at most one list. Each time it is sent, or stops being what it was, its generation grows: an answer
+//! with an older generation is never believed.
+
+use super::api::Ticket;
+use protocol::{Instant, Op, VolumeId};
+
+pub const NONE: u32 = u32::MAX;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum State {
+    Free,
+    /// Waits for a usable path, in its volume's queue.
+    Queued,
+    /// Waits for a time.
+    Delayed,
+    InFlight,
+    /// A lost write: waits for the end of its association.
+    Held,
+    /// A write that overlaps a range in doubt, or that a recovered daemon may not send yet.
+    Barred,
+    /// A write that fails, but only once every sibling shard has noted its range.
+    Failing,
+    /// Not an application's: a read on the data path.
+    Probe,
+}
+
+#[derive(Clone, Debug)]
+pub struct Slot {
+    pub generation: u32,
+    pub state: State,
+    pub op: Op,
+    pub fua: bool,
+    /// Ambiguous failures so far.
+    pub retries: u8,
+    pub volume: VolumeId,
+    pub path: u16,
+    pub request: u32,
+    pub lba: u64,
+    pub blocks: u32,
+    pub buf_offset: u32,
+    pub sent_at: Instant,
+    /// In flight on its path when it was sent, itself included.
+    pub depth: u32,
+    /// Sibling shards that have not noted the range yet.
+    pub acks_left: u32,
+    /// When the latest attempt was lost; `Instant::MAX`: none was.
+    pub lost_at: Instant,
+    /// When a path first refused it; `Instant::MAX`: none did.
+    pub refused_at: Instant,
+    /// Paths that refused it in this round, and paths barred for good (DNR).
+    pub tried: u128,
+    pub forbidden: u128,
+    prev: u32,
+    next: u32,
+}
+
+impl Slot {
+    pub fn end(&self) -> u64 {
+        self.lba.saturating_add(u64::from(self.blocks))
+    }
+}
+
+/// A doubly linked list through the slots, oldest first.
+#[derive(Clone, Copy, Debug)]
+pub struct List {
+    pub head: u32,
+    tail: u32,
+    pub len: u32,
+}
+
+impl Default for List {
+    fn default() -> Self {
+        List {
+            head: NONE,
+            tail: NONE,
+            len: 0,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub struct Slots {
+    slots: Vec<Slot>,
+    free: u32,
+    pub used: u32,
+}
+
+impl Slots {
+    pub fn with_capacity(n: usize) -> Self {
+        Slots {
+            slots: Vec::with_capacity(n),
+            free: NONE,
+            used: 0,
+        }
+    }
+
+    #[inline]
+    pub fn insert(&mut self, request: u32, op: Op, volume: VolumeId, lba: u64, blocks: u32) -> u32 {
+        self.used += 1;
+        if self.free == NONE {
+            self.slots.push(Slot {
+                generation: 0,
+                state: State::Free,
+                op,
+                fua: false,
+                retries: 0,
+                volume,
+                path: 0,
+                request,
+                lba,
+                blocks,
+                buf_offset: 0,
+                sent_at: Instant::ZERO,
+                depth: 0,
+                acks_left: 0,
+                lost_at: Instant::MAX,
+                refused_at: Instant::MAX,
+                tried: 0,
+                forbidden: 0,
+                prev: NONE,
+                next: NONE,
+            });
+            return (self.slots.len() - 1) as u32;
+        }
+        let index = self.free;
+        let slot = &mut self.slots[index as usize];
+        self.free = slot.next;
+        slot.op = op;
+        slot.fua = false;
+        slot.retries = 0;
+        slot.volume = volume;
+        slot.request = request;
+        slot.lba = lba;
+        slot.blocks = blocks;
+        slot.buf_offset = 0;
+        slot.lost_at = Instant::MAX;
+        slot.refused_at = Instant::MAX;
+        slot.tried = 0;
+        slot.forbidden = 0;
+        slot.next = NONE;
+        index
+    }
+
+    #[inline]
+    pub fn remove(&mut self, index: u32) {
+        self.used -= 1;
+        let free = self.free;
+        let slot = &mut self.slots[index as usize];
+        slot.generation = slot.generation.wrapping_add(1);
+        slot.state = State::Free;
+        slot.prev = NONE;
+        slot.next = free;
+        self.free = index;
+    }
+
+    #[inline]
+    pub fn ticket(&self, index: u32) -> Ticket {
+        Ticket {
+            slot: index,
+            generation: self.slots[index as usize].generation,
+        }
+    }
+
+    /// The slot that a ticket names, if the ticket is current.
+    #[inline]
+    pub fn current(&self, ticket: Ticket) -> Option<&Slot> {
+        self.slots
+            .get(ticket.slot as usize)
+            .filter(|s| s.generation == ticket.generation)
+    }
+
+    #[inline]
+    pub fn push_back(&mut self, list: &mut List, index: u32) {
+        let slot = &mut self.slots[index as usize];
+        slot.prev = list.tail;
+        slot.next = NONE;
+        if list.tail == NONE {
+            list.head = index;
+        } else {
+            self.slots[list.tail as usize].next = index;
+        }
+        list.tail = index;
+        list.len += 1;
+    }
+
+    #[inline]
+    pub fn unlink(&mut self, list: &mut List, index: u32) {
+        let (prev, next) = {
+            let slot = &self.slots[index as usize];
+            (slot.prev, slot.next)
+        };
+        if prev == NONE {
+            list.head = next;
+        } else {
+            self.slots[prev as usize].next = next;
+        }
+        if next == NONE {
+            list.tail = prev;
+        } else {
+            self.slots[next as usize].prev = prev;
+        }
+        list.len -= 1;
+    }
+
+    pub fn pop_front(&mut self, list: &mut List) -> Option<u32> {
+        let head = list.head;
+        if head == NONE {
+            return None;
+        }
+        self.unlink(list, head);
+        Some(head)
+    }
+
+    /// The list's members, oldest first. For slow paths: it allocates.
+    pub fn members(&self, list: &List) -> Vec<u32> {
+        let mut all = Vec::with_capacity(list.len as usize);
+        let mut at = list.head;
+        while at != NONE {
+            all.push(at);
+            at = self.slots[at as usize].next;
+        }
+        all
+    }
+}
+
+impl std::ops::Index<u32> for Slots {
+    type Output = Slot;
+    #[inline]
+    fn index(&self, index: u32) -> &Slot {
+        &self.slots[index as usize]
+    }
+}
+
+impl std::ops::IndexMut<u32> for Slots {
+    #[inline]
+    fn index_mut(&mut self, index: u32) -> &mut Slot {
+        &mut self.slots[index as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_keeps_its_order_through_removals() {
+        let mut s = Slots::with_capacity(8);
+        let mut list = List::default();
+        let ids: Vec<u32> = (0..5)
+            .map(|n| s.insert(0, Op::Read, VolumeId(0), n, 1))
+            .collect();
+        for id in &ids {
+            s.push_back(&mut list, *id);
+        }
+        s.unlink(&mut list, ids[2]);
+        s.unlink(&mut list, ids[0]);
+        s.unlink(&mut list, ids[4]);
+        assert_eq!(s.members(&list), [ids[1], ids[3]]);
+        assert_eq!(s.pop_front(&mut list), Some(ids[1]));
+        assert_eq!(s.pop_front(&mut list), Some(ids[3]));
+        assert_eq!(s.pop_front(&mut list), None);
+        assert_eq!(list.len, 0);
+    }
+
+    #[test]
+    fn a_slot_used_again_does_not_answer_to_its_old_ticket() {
+        let mut s = Slots::with_capacity(1);
+        let a = s.insert(0, Op::Read, VolumeId(0), 0, 1);
+        let old = s.ticket(a);
+        s.remove(a);
+        let b = s.insert(0, Op::Read, VolumeId(0), 0, 1);
+        assert_eq!(a, b);
+        assert!(s.current(old).is_none());
+        assert!(s.current(s.ticket(b)).is_some());
+    }
+}
