@@ -1,4 +1,263 @@
-//! The multipath core.
+//! The multipath core: sans-IO, told everything. It reads no clock and no random source, makes no system call, spawns
+//! nothing and allocates nothing per I/O once its tables have grown to their working size.
+//!
+//! One core is one shard of one host. The driver calls [`Core::handle`] for each thing that happened and
+//! [`Core::on_deadline`] when [`Core::deadline`] has come, and carries out the [`Actions`] in their order.
+//!
+//! Where things are: `dispatch` (submit, split, choose, send), `answer` (completions and verdicts), `usable` (what may be
+//! used, derived), `link` (connections), `detect` (silence), `lost` (a verdict and its retries), `fence` (writes in
+//! doubt), `no_path` (queueing with a deadline), `tick` (deadlines).
+
+mod answer;
 pub mod api;
+mod config;
+mod detect;
+mod dispatch;
+mod fence;
+mod link;
+mod lost;
+mod no_path;
+mod out;
 pub mod path;
+pub mod policy;
+mod request;
+mod slots;
+mod state;
+#[cfg(test)]
+mod tests;
+mod tick;
+mod usable;
 pub mod verdict;
+
+pub use api::{Action, BufId, Epoch, Event, Input, LossCause, Outcome, PeerMessage, Request, Ticket};
+pub use config::{Config, ConfigError, FencePolicy, PATHS_MAX, PathConfig, VolumeConfig};
+pub use out::Actions;
+pub use policy::Policy;
+
+use fence::{Closing, Doubt};
+use policy::View;
+use protocol::{Duration, Instant};
+use request::Requests;
+use slots::{List, Slots};
+use state::{PathState, PathVolume, VolumeState};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+/// Times that are the core's own, not the operator's.
+pub mod times {
+    use protocol::Duration;
+
+    /// Silence on a path is noticed after four of its own tails, but never sooner than this.
+    pub const SILENCE_FLOOR: Duration = Duration::from_millis(20);
+    /// A probe is overdue after four tails, but never sooner than this.
+    pub const PROBE_FLOOR: Duration = Duration::from_millis(25);
+    /// How soon silence is judged again while no sibling has answered.
+    pub const RECHECK: Duration = Duration::from_millis(5);
+    /// A lost path is connected again this long after the last attempt began.
+    pub const RECONNECT: Duration = Duration::from_millis(50);
+    /// A connection that is not made by then is given up.
+    pub const CONNECT_PATIENCE: Duration = Duration::from_millis(100);
+    /// An idle path, and one in probation, is probed this often.
+    pub const PROBE_EVERY: Duration = Duration::from_millis(100);
+    /// Access states that forbid I/O are asked for again this often.
+    pub const REFRESH_EVERY: Duration = Duration::from_millis(100);
+    /// A fence that is not confirmed by then is sent again, over another path if there is one.
+    pub const FENCE_PATIENCE: Duration = Duration::from_millis(50);
+    /// An I/O that every path refused waits this long before the next round.
+    pub const ROUND_DELAY: Duration = Duration::from_millis(10);
+    /// Calls that come later than this after the deadline mean that the loop itself lagged.
+    pub const LAG: Duration = Duration::from_millis(5);
+    /// Three losses within this time make a path flaky.
+    pub const FLAKY_WINDOW: Duration = Duration::from_secs(10);
+}
+
+/// One shard's multipath state.
+#[derive(Debug)]
+pub struct Core {
+    config: Config,
+    slots: Slots,
+    requests: Requests,
+    paths: Vec<PathState>,
+    /// What a policy may see of each path, side by side.
+    views: Vec<View>,
+    /// Path × volume, by path.
+    pv: Vec<PathVolume>,
+    volumes: Vec<VolumeState>,
+    closings: Vec<Closing>,
+    /// Ranges of writes that failed while an attempt may still execute: this shard's and its siblings'.
+    doubts: Vec<Doubt>,
+    /// Writes that may not be sent yet because of `doubts` or `gate`.
+    barred: List,
+    /// Associations of an earlier daemon that are not proven gone: no write is sent before they are.
+    gate: u32,
+    delayed: BinaryHeap<Reverse<(Instant, u32, u32)>>,
+    /// Volumes without a usable path.
+    starved: u32,
+    /// The next call of `on_deadline`; a lower bound, so that the hot path only ever lowers it.
+    wake: Instant,
+    /// When this loop was late the last time: silence is counted from here.
+    resumed_at: Instant,
+    /// Scratch of `lost` and `no_path`, kept for its capacity.
+    scratch: Vec<u32>,
+}
+
+/// What a core still holds; all zero at the end of a run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Leaks {
+    pub requests: u32,
+    pub attempts: u32,
+}
+
+impl Core {
+    pub fn new(config: Config, now: Instant) -> Result<Core, ConfigError> {
+        config.check()?;
+        let paths: Vec<PathState> = config
+            .paths
+            .iter()
+            .map(|p| PathState::new(p.present, config.first_epoch, now))
+            .collect();
+        let volumes: Vec<VolumeState> = config
+            .volumes
+            .iter()
+            .map(|v| VolumeState::new(v.blocks, now, paths.len()))
+            .collect();
+        let room = config.max_requests.min(4096) as usize;
+        let mut core = Core {
+            slots: Slots::with_capacity(room + paths.len()),
+            requests: Requests::with_capacity(room),
+            views: config.paths.iter().map(|p| View::new(p.distance)).collect(),
+            pv: vec![PathVolume::default(); paths.len() * volumes.len()],
+            closings: Vec::with_capacity(paths.len() * 2),
+            doubts: Vec::new(),
+            barred: List::default(),
+            gate: 0,
+            delayed: BinaryHeap::with_capacity(room),
+            starved: volumes.len() as u32,
+            wake: now,
+            resumed_at: now,
+            scratch: Vec::with_capacity(room),
+            paths,
+            volumes,
+            config,
+        };
+        let prior = std::mem::take(&mut core.config.prior);
+        for (path, epoch) in prior {
+            core.fear_prior(now, path.0, epoch);
+        }
+        Ok(core)
+    }
+
+    /// Something happened.
+    #[inline]
+    pub fn handle(&mut self, now: Instant, input: Input, out: &mut Actions) {
+        self.note_lag(now);
+        match input {
+            Input::Submit(request) => self.submit(now, request, out),
+            Input::Done {
+                path,
+                ticket,
+                status,
+            } => self.done(now, path, ticket, status, out),
+            Input::ProbeDone {
+                path,
+                ticket,
+                status,
+            } => self.probe_done(now, path, ticket, status, out),
+            Input::Connected { path, epoch } => self.connected(now, path.0, epoch, out),
+            Input::Refused { path, epoch } => self.refused(now, path.0, epoch, out),
+            Input::Broken { path, epoch } => self.broken(now, path.0, epoch, out),
+            Input::Access {
+                path,
+                volume,
+                access,
+            } => self.access_told(now, path.0, volume, access, out),
+            Input::Identity {
+                path,
+                volume,
+                identity,
+                blocks,
+            } => self.identity_told(now, path.0, volume, identity, blocks, out),
+            Input::FenceConfirmed { path, epoch } => self.fence_confirmed(now, path.0, epoch, out),
+            Input::FenceFailed { path, epoch } => self.fence_failed(now, path.0, epoch),
+            Input::AddPath { path } => self.add_path(now, path.0, out),
+            Input::RemovePath { path } => self.remove_path(now, path.0, out),
+            Input::FailQueued { volume } => self.fail_waiting(now, volume, verdict::EIO, out),
+            Input::Peer(message) => self.peer(now, message, out),
+        }
+    }
+
+    /// When to call [`Core::on_deadline`] at the latest.
+    #[inline]
+    pub fn deadline(&self) -> Option<Instant> {
+        (self.wake != Instant::MAX).then_some(self.wake)
+    }
+
+    /// No request of an application is in the core.
+    pub fn idle(&self) -> bool {
+        self.requests.live == 0
+    }
+
+    pub fn leaks(&self) -> Leaks {
+        let probes = self.paths.iter().filter(|p| p.probe.is_some()).count() as u32;
+        Leaks {
+            requests: self.requests.live,
+            attempts: self.slots.used - probes,
+        }
+    }
+
+    /// The daemon ends without answering: its requests stay with the front end, for the daemon that recovers.
+    pub fn abandon(mut self) {
+        self.requests.abandon_all();
+    }
+
+    /// The epoch of each path's present or latest association, for the state that a successor reads.
+    pub fn epochs(&self) -> impl Iterator<Item = Epoch> + '_ {
+        self.paths.iter().map(|p| p.epoch)
+    }
+
+    #[inline]
+    fn note_lag(&mut self, now: Instant) {
+        if now > self.wake + times::LAG {
+            self.resumed_at = now;
+        }
+    }
+
+    #[inline]
+    fn wake_by(&mut self, at: Instant) {
+        if at < self.wake {
+            self.wake = at;
+        }
+    }
+
+    #[inline]
+    fn pv(&self, path: u16, volume: usize) -> &PathVolume {
+        &self.pv[usize::from(path) * self.volumes.len() + volume]
+    }
+
+    #[inline]
+    fn pv_mut(&mut self, path: u16, volume: usize) -> &mut PathVolume {
+        let at = usize::from(path) * self.volumes.len() + volume;
+        &mut self.pv[at]
+    }
+
+    fn path_indices(&self) -> std::ops::Range<u16> {
+        0..self.paths.len() as u16
+    }
+
+    /// Silence that a path is allowed, and the time that a probe is given, from the path's own tail.
+    fn patience(&self, path: u16, floor: Duration) -> Duration {
+        let tail = self.views[usize::from(path)].tail;
+        let own = Duration(tail.0.saturating_mul(4)).max(floor);
+        let doubled = Duration(own.0.saturating_mul(1 << self.paths[usize::from(path)].doubt));
+        doubled.min(self.config.io_timeout)
+    }
+}
+
+impl Drop for Core {
+    /// A core that is dropped in order holds nothing; one that is dropped while the process unwinds must not panic again.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.requests.abandon_all();
+        }
+    }
+}

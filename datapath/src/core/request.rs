@@ -31,6 +31,13 @@ impl Guard {
     }
 }
 
+impl Request {
+    #[inline]
+    pub fn cookie(&self) -> u64 {
+        self.guard.as_ref().map_or(0, |g| g.cookie)
+    }
+}
+
 impl Drop for Guard {
     fn drop(&mut self) {
         if !std::thread::panicking() {

@@ -1,0 +1,128 @@
+//! No usable path: what comes waits in order, up to a deadline that runs from the moment the last path was given up.
+//! Loss that every configured path itself declared is permanent, and fails at once.
+
+use super::api::Event;
+use super::path::Admin;
+use super::slots::State;
+use super::verdict::{EIO, ENODEV};
+use super::{Actions, Core};
+use protocol::{Instant, VolumeId};
+
+impl Core {
+    pub(super) fn wait_for_path(&mut self, now: Instant, s: u32, out: &mut Actions) {
+        let slot = &self.slots[s];
+        let v = usize::from(slot.volume.0);
+        let failfast = self.requests.get(slot.request).failfast && self.volumes[v].ever_usable;
+        if self.volumes[v].failing || failfast {
+            let errno = if self.is_permanent(v) { ENODEV } else { EIO };
+            out.event(Event::NoPathFailed {
+                volume: VolumeId(v as u16),
+                failed: 1,
+            });
+            return self.finish(now, s, Some(errno), out);
+        }
+        self.slots[s].state = State::Queued;
+        self.slots.push_back(&mut self.volumes[v].queue, s);
+    }
+
+    pub(super) fn begin_starving(&mut self, now: Instant, v: usize, out: &mut Actions) {
+        self.volumes[v].starved_at = now;
+        self.starved += 1;
+        out.event(Event::NoPath {
+            volume: VolumeId(v as u16),
+            queued: self.volumes[v].queue.len,
+        });
+        self.wake_by(now + self.config.queue_for);
+        self.check_permanent(now, v, out);
+    }
+
+    pub(super) fn end_starving(&mut self, now: Instant, v: usize, out: &mut Actions) {
+        let volume = &mut self.volumes[v];
+        let outage = now.since(volume.starved_at);
+        volume.starved_at = Instant::MAX;
+        volume.failing = false;
+        self.starved -= 1;
+        if volume.ever_usable {
+            out.event(Event::PathBack {
+                volume: VolumeId(v as u16),
+                outage,
+            });
+        }
+        self.volumes[v].ever_usable = true;
+        // Only what waits now: a command that finds no path again goes to the end of the queue.
+        for _ in 0..self.volumes[v].queue.len {
+            let Some(s) = self.slots.pop_front(&mut self.volumes[v].queue) else {
+                break;
+            };
+            self.place(now, s, out);
+        }
+    }
+
+    /// Loss is permanent when every configured path, at its latest contact, said so itself.
+    pub(super) fn is_permanent(&self, v: usize) -> bool {
+        let mut any = false;
+        for path in self.path_indices() {
+            if self.paths[usize::from(path)].admin == Admin::Absent {
+                continue;
+            }
+            any = true;
+            if !self.pv(path, v).gone {
+                return false;
+            }
+        }
+        any
+    }
+
+    pub(super) fn check_permanent(&mut self, now: Instant, v: usize, out: &mut Actions) {
+        if self.is_permanent(v) {
+            self.volumes[v].failing = true;
+            self.fail_waiting(now, VolumeId(v as u16), ENODEV, out);
+        } else if self.volumes[v].failing && now < self.starved_until(v) {
+            // A path that had declared the loss now says otherwise: the deadline counts again.
+            self.volumes[v].failing = false;
+        }
+    }
+
+    pub(super) fn starved_until(&self, v: usize) -> Instant {
+        self.volumes[v].starved_at + self.config.queue_for
+    }
+
+    /// The deadline of a volume without a path has come.
+    pub(super) fn no_path_deadline(&mut self, now: Instant, v: usize, out: &mut Actions) {
+        if !self.volumes[v].failing {
+            self.volumes[v].failing = true;
+            self.fail_waiting(now, VolumeId(v as u16), EIO, out);
+        }
+    }
+
+    /// Fails everything of a volume that waits: for a path, for a time, for the end of an association.
+    pub(super) fn fail_waiting(
+        &mut self,
+        now: Instant,
+        volume: VolumeId,
+        errno: i32,
+        out: &mut Actions,
+    ) {
+        let v = usize::from(volume.0);
+        if v >= self.volumes.len() {
+            return;
+        }
+        let mut failed = 0;
+        while let Some(s) = self.slots.pop_front(&mut self.volumes[v].queue) {
+            failed += 1;
+            self.finish(now, s, Some(errno), out);
+        }
+        let barred = self.slots.members(&self.barred);
+        for s in barred {
+            if self.slots[s].volume == volume {
+                self.slots.unlink(&mut self.barred, s);
+                failed += 1;
+                self.finish(now, s, Some(errno), out);
+            }
+        }
+        failed += self.fail_held(now, volume, out);
+        if failed > 0 {
+            out.event(Event::NoPathFailed { volume, failed });
+        }
+    }
+}
