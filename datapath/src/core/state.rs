@@ -3,7 +3,7 @@
 use super::api::Epoch;
 use super::path::{Admin, Health, Link};
 use super::slots::List;
-use protocol::{Access, Instant};
+use protocol::{Access, Duration, Instant};
 
 #[derive(Debug)]
 pub struct PathState {
@@ -19,6 +19,8 @@ pub struct PathState {
     /// Attempts since the path was lost.
     pub tries: u32,
     pub ever_up: bool,
+    /// How long the latest connection took to make.
+    pub connect_took: Duration,
     pub inflight: List,
     /// Anything that came back over the present association.
     pub last_heard: Instant,
@@ -53,6 +55,7 @@ impl PathState {
             retry_at: if present { now } else { Instant::MAX },
             tries: 0,
             ever_up: false,
+            connect_took: Duration::ZERO,
             inflight: List::default(),
             last_heard: now,
             suspect_at: Instant::MAX,

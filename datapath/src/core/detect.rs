@@ -1,0 +1,99 @@
+//! Silence. A path on which nothing came back for a multiple of its own tail, though something is out, is suspect: it
+//! gets no more I/O, and its data path is probed, and so are its siblings. An overdue probe is a verdict only while a
+//! sibling answers: silence everywhere is a stall, of the array or of this host, until `io_timeout`.
+
+use super::api::{Action, LossCause, PeerMessage};
+use super::path::{Health, Link};
+use super::{Actions, Core, times};
+use protocol::{Instant, PathId};
+
+impl Core {
+    /// When the oldest thing that is out on this path was sent.
+    fn oldest(&self, path: u16) -> Instant {
+        let p = &self.paths[usize::from(path)];
+        let probe = p.probe.map_or(Instant::MAX, |_| p.probe_at);
+        self.views[usize::from(path)].oldest.min(probe)
+    }
+
+    /// Judges one path; returns when to look again.
+    pub(super) fn judge_silence(&mut self, now: Instant, path: u16, out: &mut Actions) -> Instant {
+        let p = &self.paths[usize::from(path)];
+        if p.link != Link::Up {
+            return Instant::MAX;
+        }
+        let oldest = self.oldest(path);
+        if oldest == Instant::MAX {
+            return Instant::MAX;
+        }
+        let limit = oldest.max(self.resumed_at) + self.config.io_timeout;
+        if now >= limit {
+            self.lose(now, path, LossCause::Timeout, out);
+            return Instant::MAX;
+        }
+        let next = if p.health == Health::Suspect {
+            self.judge_suspect(now, path, out)
+        } else {
+            self.judge_quiet(now, path, oldest, out)
+        };
+        next.min(limit)
+    }
+
+    fn judge_quiet(
+        &mut self,
+        now: Instant,
+        path: u16,
+        oldest: Instant,
+        out: &mut Actions,
+    ) -> Instant {
+        let heard = self.paths[usize::from(path)].last_heard;
+        let since = oldest.max(heard).max(self.resumed_at);
+        let due = since + self.patience(path, times::SILENCE_FLOOR);
+        if now < due {
+            return due;
+        }
+        self.suspect(now, path, out);
+        out.push(Action::Peer(PeerMessage::Suspect { path: PathId(path) }));
+        now + self.patience(path, times::PROBE_FLOOR)
+    }
+
+    fn suspect(&mut self, now: Instant, path: u16, out: &mut Actions) {
+        self.paths[usize::from(path)].suspect_at = now;
+        self.set_health(path, Health::Suspect, out);
+        self.refresh_path(now, path, out);
+        self.probe(now, path, out);
+        for q in self.path_indices() {
+            if q != path && self.paths[usize::from(q)].last_heard < now {
+                self.probe(now, q, out);
+            }
+        }
+    }
+
+    fn judge_suspect(&mut self, now: Instant, path: u16, out: &mut Actions) -> Instant {
+        let p = &self.paths[usize::from(path)];
+        let asked = p.probe.map_or(p.suspect_at, |_| p.probe_at.max(p.suspect_at));
+        let due = asked.max(self.resumed_at) + self.patience(path, times::PROBE_FLOOR);
+        if now < due {
+            return due;
+        }
+        let suspect_at = p.suspect_at;
+        let sibling_answers = self.path_indices().any(|q| {
+            let other = &self.paths[usize::from(q)];
+            q != path && other.link == Link::Up && other.last_heard > suspect_at
+        });
+        if sibling_answers {
+            self.lose(now, path, LossCause::Silence, out);
+            return Instant::MAX;
+        }
+        for q in self.path_indices() {
+            self.probe(now, q, out);
+        }
+        now + times::RECHECK
+    }
+
+    /// A sibling shard hears nothing on this path: ask ours at once.
+    pub(super) fn told_suspect(&mut self, now: Instant, path: PathId, out: &mut Actions) {
+        if usize::from(path.0) < self.paths.len() {
+            self.probe(now, path.0, out);
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Connections: made, refused, broken, added and removed by the operator.
+
+use super::api::{Action, Epoch, Event, LossCause};
+use super::path::{Admin, Health, Link};
+use super::state::Verified;
+use super::{Actions, Core, times};
+use protocol::{Duration, Instant, PathId};
+
+impl Core {
+    pub(super) fn set_link(&mut self, path: u16, to: Link, out: &mut Actions) {
+        let from = self.paths[usize::from(path)].link;
+        if from == to {
+            return;
+        }
+        if !from.may_become(to) {
+            out.event(Event::Illegal {
+                path: PathId(path),
+                what: "link",
+            });
+        }
+        self.paths[usize::from(path)].link = to;
+        out.event(Event::Link {
+            path: PathId(path),
+            from,
+            to,
+        });
+    }
+
+    /// Begins a connection attempt under the next epoch.
+    pub(super) fn connect(&mut self, now: Instant, path: u16, out: &mut Actions) {
+        self.set_link(path, Link::Connecting, out);
+        let volumes = self.volumes.len();
+        for v in 0..volumes {
+            // What an earlier association showed proves nothing; its last word on loss still stands.
+            self.pv_mut(path, v).verified = Verified::Unknown;
+        }
+        let p = &mut self.paths[usize::from(path)];
+        // A path that was up is known by its round trip; one that never was may be far away.
+        let patience = if p.ever_up {
+            Duration(p.connect_took.0.saturating_mul(4)).max(times::CONNECT_PATIENCE)
+        } else {
+            Duration(times::CONNECT_PATIENCE.0 << p.tries.min(5))
+        };
+        p.epoch = Epoch(p.epoch.0 + 1);
+        p.connecting_at = now;
+        p.tries += 1;
+        p.retry_at = now + patience;
+        let (epoch, at) = (p.epoch, p.retry_at);
+        out.push(Action::Connect {
+            path: PathId(path),
+            epoch,
+        });
+        self.wake_by(at);
+    }
+
+    fn is_current(&self, path: u16, epoch: Epoch, link: Link) -> bool {
+        self.paths
+            .get(usize::from(path))
+            .is_some_and(|p| p.epoch == epoch && p.link == link)
+    }
+
+    pub(super) fn connected(
+        &mut self,
+        now: Instant,
+        path: u16,
+        epoch: Epoch,
+        out: &mut Actions,
+    ) {
+        if !self.is_current(path, epoch, Link::Connecting) {
+            return;
+        }
+        let p = usize::from(path);
+        self.set_link(path, Link::Up, out);
+        let took = now.since(self.paths[p].connecting_at);
+        let view = &mut self.views[p];
+        view.tail = view.tail.max(took);
+        let state = &mut self.paths[p];
+        state.last_heard = now;
+        state.retry_at = Instant::MAX;
+        state.connect_took = took;
+        if state.silent_loss && state.tries == 1 {
+            // It was not dead, only slow: be more patient with it.
+            state.doubt = (state.doubt + 1).min(4);
+        } else {
+            state.doubt = state.doubt.saturating_sub(1);
+        }
+        state.tries = 0;
+        state.silent_loss = false;
+        let first = !state.ever_up;
+        state.ever_up = true;
+        if first {
+            out.event(Event::Register { path: PathId(path) });
+        }
+        self.refresh_path(now, path, out);
+        if self.must_ask(path) {
+            self.ask_again(now, path);
+        }
+        self.fence_idle(now, out);
+        self.wake_by(now + times::PROBE_EVERY);
+    }
+
+    pub(super) fn refused(&mut self, now: Instant, path: u16, epoch: Epoch, out: &mut Actions) {
+        if self.is_current(path, epoch, Link::Connecting) {
+            self.not_connected(now, path, out);
+        }
+    }
+
+    /// The attempt to connect came to nothing.
+    pub(super) fn not_connected(&mut self, now: Instant, path: u16, out: &mut Actions) {
+        self.set_link(path, Link::Lost, out);
+        let p = &mut self.paths[usize::from(path)];
+        p.retry_at = now.max(p.connecting_at + times::RECONNECT);
+        let at = p.retry_at;
+        self.wake_by(at);
+    }
+
+    pub(super) fn broken(&mut self, now: Instant, path: u16, epoch: Epoch, out: &mut Actions) {
+        if self.is_current(path, epoch, Link::Up) {
+            self.lose(now, path, LossCause::Broken, out);
+        } else if self.is_current(path, epoch, Link::Connecting) {
+            self.not_connected(now, path, out);
+        }
+    }
+
+    pub(super) fn add_path(&mut self, now: Instant, path: u16, out: &mut Actions) {
+        let Some(p) = self.paths.get(usize::from(path)) else {
+            return;
+        };
+        let (from, link) = (p.admin, p.link);
+        if from != Admin::Absent {
+            return;
+        }
+        self.set_admin(path, Admin::Enabled, out);
+        match link {
+            // Still draining from its removal: it just stays.
+            Link::Up => self.refresh_path(now, path, out),
+            _ => self.connect(now, path, out),
+        }
+    }
+
+    /// The path gets no more I/O; what is on it may end, then the connection is closed.
+    pub(super) fn remove_path(&mut self, now: Instant, path: u16, out: &mut Actions) {
+        let Some(p) = self.paths.get(usize::from(path)) else {
+            return;
+        };
+        if p.admin == Admin::Absent {
+            return;
+        }
+        self.set_admin(path, Admin::Absent, out);
+        let p = &mut self.paths[usize::from(path)];
+        p.retry_at = Instant::MAX;
+        let epoch = p.epoch;
+        match p.link {
+            Link::Connecting => {
+                out.push(Action::Disconnect {
+                    path: PathId(path),
+                    epoch,
+                });
+                self.set_link(path, Link::Down, out);
+            }
+            Link::Lost => self.set_link(path, Link::Down, out),
+            Link::Up | Link::Down => {}
+        }
+        self.refresh_path(now, path, out);
+        self.drained(now, path, out);
+    }
+
+    /// A removed path whose last command is over is closed.
+    #[inline]
+    pub(super) fn drained(&mut self, now: Instant, path: u16, out: &mut Actions) {
+        let p = &self.paths[usize::from(path)];
+        if p.admin != Admin::Absent || p.link != Link::Up || p.inflight.len > 0 {
+            return;
+        }
+        let epoch = p.epoch;
+        self.drop_probe(path);
+        out.push(Action::Disconnect {
+            path: PathId(path),
+            epoch,
+        });
+        self.set_link(path, Link::Down, out);
+        if self.paths[usize::from(path)].health == Health::Suspect {
+            self.alive(now, path, out);
+        }
+        self.refresh_path(now, path, out);
+    }
+
+    pub(super) fn drop_probe(&mut self, path: u16) {
+        if let Some(s) = self.paths[usize::from(path)].probe.take() {
+            self.slots.remove(s);
+        }
+    }
+
+    fn set_admin(&mut self, path: u16, to: Admin, out: &mut Actions) {
+        let from = self.paths[usize::from(path)].admin;
+        self.paths[usize::from(path)].admin = to;
+        out.event(Event::Admin {
+            path: PathId(path),
+            from,
+            to,
+        });
+    }
+}

@@ -1,0 +1,214 @@
+//! The core against a scripted ring: a handful of paths that a test connects, breaks and answers for by hand.
+
+mod failover;
+mod states;
+
+use super::*;
+use protocol::{Access, Identity, Op, PathId, Status, VolumeId};
+
+/// One core, the time, and everything that it said and that was not looked at yet.
+pub struct Bench {
+    pub core: Core,
+    pub now: Instant,
+    pub said: Vec<Action>,
+    out: Actions,
+}
+
+pub const VOLUME: VolumeId = VolumeId(0);
+pub const BLOCKS: u64 = 1 << 20;
+
+pub fn config(paths: usize) -> Config {
+    Config {
+        shard: 0,
+        shards: 1,
+        policy: Policy::RoundRobin,
+        io_timeout: Duration::from_secs(5),
+        queue_for: Duration::from_secs(30),
+        fence: FencePolicy::Hold,
+        quiesce: Duration::from_secs(12),
+        array_confirms: true,
+        block_bytes: 512,
+        volumes: vec![VolumeConfig {
+            identity: Identity(77),
+            blocks: BLOCKS,
+            max_blocks: 64,
+        }],
+        paths: vec![
+            PathConfig {
+                present: true,
+                distance: 10
+            };
+            paths
+        ],
+        max_requests: 1024,
+        prior: Vec::new(),
+        first_epoch: Epoch(0),
+    }
+}
+
+impl Bench {
+    /// All paths connected, optimised, verified.
+    pub fn up(config: Config) -> Bench {
+        let n = config.paths.len() as u16;
+        let mut b = Bench::down(config);
+        for p in 0..n {
+            b.bring_up(p, Access::Optimized);
+        }
+        b.said.clear();
+        b
+    }
+
+    pub fn down(config: Config) -> Bench {
+        let mut b = Bench {
+            core: Core::new(config, Instant(0)).expect("a valid configuration"),
+            now: Instant(0),
+            said: Vec::new(),
+            out: Actions::default(),
+        };
+        b.tick();
+        b
+    }
+
+    pub fn tell(&mut self, input: Input) {
+        self.core.handle(self.now, input, &mut self.out);
+        self.said.extend(self.out.drain());
+    }
+
+    pub fn tick(&mut self) {
+        self.core.on_deadline(self.now, &mut self.out);
+        self.said.extend(self.out.drain());
+    }
+
+    /// Lets time pass, calling the core at each of its deadlines.
+    pub fn pass(&mut self, d: Duration) {
+        let until = self.now + d;
+        while let Some(at) = self.core.deadline() {
+            if at > until {
+                break;
+            }
+            self.now = self.now.max(at);
+            self.tick();
+        }
+        self.now = until;
+    }
+
+    pub fn epoch(&self, path: u16) -> Epoch {
+        self.core.epochs().nth(usize::from(path)).expect("a path")
+    }
+
+    pub fn bring_up(&mut self, path: u16, access: Access) {
+        self.identity(path, Some(Identity(77)));
+        self.access(path, access);
+        let epoch = self.epoch(path);
+        self.tell(Input::Connected {
+            path: PathId(path),
+            epoch,
+        });
+    }
+
+    pub fn identity(&mut self, path: u16, identity: Option<Identity>) {
+        self.tell(Input::Identity {
+            path: PathId(path),
+            volume: VOLUME,
+            identity,
+            blocks: BLOCKS,
+        });
+    }
+
+    pub fn access(&mut self, path: u16, access: Access) {
+        self.tell(Input::Access {
+            path: PathId(path),
+            volume: VOLUME,
+            access,
+        });
+    }
+
+    pub fn submit(&mut self, op: Op, lba: u64, blocks: u32, cookie: u64) {
+        self.tell(Input::Submit(Request {
+            volume: VOLUME,
+            op,
+            lba,
+            blocks,
+            fua: false,
+            failfast: false,
+            buf: BufId(cookie as u32),
+            cookie,
+        }));
+    }
+
+    pub fn brk(&mut self, path: u16) {
+        let epoch = self.epoch(path);
+        self.tell(Input::Broken {
+            path: PathId(path),
+            epoch,
+        });
+    }
+
+    pub fn done(&mut self, path: u16, ticket: Ticket, status: Status) {
+        self.tell(Input::Done {
+            path: PathId(path),
+            ticket,
+            status,
+        });
+    }
+
+    /// The commands issued since the last look, and forgets everything said.
+    pub fn issued(&mut self) -> Vec<(u16, Ticket, u64, u32)> {
+        let all = self
+            .said
+            .iter()
+            .filter_map(|a| match a {
+                Action::Issue {
+                    path,
+                    ticket,
+                    lba,
+                    blocks,
+                    ..
+                } => Some((path.0, *ticket, *lba, *blocks)),
+                _ => None,
+            })
+            .collect();
+        self.said.clear();
+        all
+    }
+
+    pub fn completed(&self) -> Vec<(u64, Outcome)> {
+        self.said
+            .iter()
+            .filter_map(|a| match a {
+                Action::Complete { cookie, outcome } => Some((*cookie, *outcome)),
+                _ => None,
+            })
+            .collect()
+    }
+
+    pub fn events(&self) -> Vec<Event> {
+        self.said
+            .iter()
+            .filter_map(|a| match a {
+                Action::Event(e) => Some(*e),
+                _ => None,
+            })
+            .collect()
+    }
+
+    pub fn probed(&self) -> Vec<(u16, Ticket)> {
+        self.said
+            .iter()
+            .filter_map(|a| match a {
+                Action::Probe { path, ticket, .. } => Some((path.0, *ticket)),
+                _ => None,
+            })
+            .collect()
+    }
+
+    pub fn fences(&self) -> Vec<(u16, u16, Epoch)> {
+        self.said
+            .iter()
+            .filter_map(|a| match a {
+                Action::Fence { via, target, epoch } => Some((via.0, target.0, *epoch)),
+                _ => None,
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,86 @@
+//! The one trait between the core and what carries its actions out: io_uring in production, virtual time in the harness.
+//! Statically dispatched, so that both run the same machine code of the core.
+
+use crate::core::{Action, Actions, BufId, Epoch, Event, Outcome, PeerMessage, Ticket};
+use protocol::{Instant, Op, PathId, VolumeId};
+
+/// One command for a path.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Issue {
+    pub path: PathId,
+    pub ticket: Ticket,
+    pub volume: VolumeId,
+    pub op: Op,
+    pub lba: u64,
+    pub blocks: u32,
+    pub fua: bool,
+    pub buf: BufId,
+    /// In blocks from the start of the request's buffer.
+    pub buf_offset: u32,
+    pub cookie: u64,
+}
+
+/// What a driver must be able to do. After `disconnect`, and after it has reported a connection as broken or refused,
+/// a driver never again touches a buffer on behalf of that epoch: the core hands buffers to other paths on that word.
+pub trait Ring {
+    fn issue(&mut self, now: Instant, issue: Issue);
+    fn probe(&mut self, now: Instant, path: PathId, ticket: Ticket, volume: VolumeId);
+    /// Ends the request; its buffer is free again.
+    fn complete(&mut self, now: Instant, cookie: u64, outcome: Outcome);
+    /// An attempt that outlived its request no longer uses the buffer.
+    fn release(&mut self, now: Instant, ticket: Ticket, buf: BufId);
+    fn connect(&mut self, now: Instant, path: PathId, epoch: Epoch);
+    fn disconnect(&mut self, now: Instant, path: PathId, epoch: Epoch);
+    fn fence(&mut self, now: Instant, via: PathId, target: PathId, epoch: Epoch);
+    fn refresh(&mut self, now: Instant, path: PathId);
+    fn peer(&mut self, now: Instant, message: PeerMessage);
+    fn event(&mut self, now: Instant, event: Event);
+}
+
+/// Carries out the actions in their order and leaves the list empty.
+#[inline]
+pub fn carry_out<R: Ring>(ring: &mut R, now: Instant, actions: &mut Actions) {
+    for action in actions.drain() {
+        match action {
+            Action::Issue {
+                path,
+                ticket,
+                volume,
+                op,
+                lba,
+                blocks,
+                fua,
+                buf,
+                buf_offset,
+                cookie,
+            } => ring.issue(
+                now,
+                Issue {
+                    path,
+                    ticket,
+                    volume,
+                    op,
+                    lba,
+                    blocks,
+                    fua,
+                    buf,
+                    buf_offset,
+                    cookie,
+                },
+            ),
+            Action::Complete { cookie, outcome } => ring.complete(now, cookie, outcome),
+            Action::Release { ticket, buf } => ring.release(now, ticket, buf),
+            Action::Connect { path, epoch } => ring.connect(now, path, epoch),
+            Action::Disconnect { path, epoch } => ring.disconnect(now, path, epoch),
+            Action::Probe {
+                path,
+                ticket,
+                volume,
+            } => ring.probe(now, path, ticket, volume),
+            Action::Fence { via, target, epoch } => ring.fence(now, via, target, epoch),
+            Action::Refresh { path } => ring.refresh(now, path),
+            Action::Peer(message) => ring.peer(now, message),
+            Action::Event(event) => ring.event(now, event),
+        }
+    }
+}
