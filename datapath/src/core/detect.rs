@@ -70,7 +70,9 @@ impl Core {
 
     fn judge_suspect(&mut self, now: Instant, path: u16, out: &mut Actions) -> Instant {
         let p = &self.paths[usize::from(path)];
-        let asked = p.probe.map_or(p.suspect_at, |_| p.probe_at.max(p.suspect_at));
+        let asked = p
+            .probe
+            .map_or(p.suspect_at, |_| p.probe_at.max(p.suspect_at));
         let due = asked.max(self.resumed_at) + self.patience(path, times::PROBE_FLOOR);
         if now < due {
             return due;

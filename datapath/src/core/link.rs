@@ -59,13 +59,7 @@ impl Core {
             .is_some_and(|p| p.epoch == epoch && p.link == link)
     }
 
-    pub(super) fn connected(
-        &mut self,
-        now: Instant,
-        path: u16,
-        epoch: Epoch,
-        out: &mut Actions,
-    ) {
+    pub(super) fn connected(&mut self, now: Instant, path: u16, epoch: Epoch, out: &mut Actions) {
         if !self.is_current(path, epoch, Link::Connecting) {
             return;
         }

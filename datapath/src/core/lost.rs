@@ -75,7 +75,12 @@ impl Core {
             Admin::Enabled | Admin::Standby => now,
         };
         let (at, admin) = (p.retry_at, p.admin);
-        if flaky && matches!(self.paths[usize::from(path)].health, Health::Good | Health::Probation) {
+        if flaky
+            && matches!(
+                self.paths[usize::from(path)].health,
+                Health::Good | Health::Probation
+            )
+        {
             self.set_health(path, Health::Marginal, out);
         }
         if admin == Admin::Absent {

@@ -29,7 +29,9 @@ mod tick;
 mod usable;
 pub mod verdict;
 
-pub use api::{Action, BufId, Epoch, Event, Input, LossCause, Outcome, PeerMessage, Request, Ticket};
+pub use api::{
+    Action, BufId, Epoch, Event, Input, LossCause, Outcome, PeerMessage, Request, Ticket,
+};
 pub use config::{Config, ConfigError, FencePolicy, PATHS_MAX, PathConfig, VolumeConfig};
 pub use out::Actions;
 pub use policy::Policy;
@@ -248,7 +250,10 @@ impl Core {
     fn patience(&self, path: u16, floor: Duration) -> Duration {
         let tail = self.views[usize::from(path)].tail;
         let own = Duration(tail.0.saturating_mul(4)).max(floor);
-        let doubled = Duration(own.0.saturating_mul(1 << self.paths[usize::from(path)].doubt));
+        let doubled = Duration(
+            own.0
+                .saturating_mul(1 << self.paths[usize::from(path)].doubt),
+        );
         doubled.min(self.config.io_timeout)
     }
 }

@@ -37,13 +37,7 @@ impl Core {
         }
     }
 
-    pub(super) fn refresh_volume(
-        &mut self,
-        now: Instant,
-        path: u16,
-        v: usize,
-        out: &mut Actions,
-    ) {
+    pub(super) fn refresh_volume(&mut self, now: Instant, path: u16, v: usize, out: &mut Actions) {
         let usable = self.derive_usable(path, v);
         if usable != self.pv(path, v).usable {
             self.pv_mut(path, v).usable = usable;
@@ -99,7 +93,8 @@ impl Core {
         let from = self.pv(path, v).access;
         let pv = self.pv_mut(path, v);
         pv.access = access;
-        pv.gone = access == Access::Lost || matches!(pv.verified, Verified::Wrong | Verified::Absent);
+        pv.gone =
+            access == Access::Lost || matches!(pv.verified, Verified::Wrong | Verified::Absent);
         if from != access {
             out.event(Event::Access {
                 path: PathId(path),

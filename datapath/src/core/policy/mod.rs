@@ -188,8 +188,14 @@ mod tests {
         v[2].distance = 10;
         let mut cursor = 0;
         for _ in 0..10 {
-            assert_eq!(choose(Policy::Numa, Instant(0), &v, &[0, 1, 2], &mut cursor), 1);
-            assert_eq!(choose(Policy::Failover, Instant(0), &v, &[0, 1, 2], &mut cursor), 0);
+            assert_eq!(
+                choose(Policy::Numa, Instant(0), &v, &[0, 1, 2], &mut cursor),
+                1
+            );
+            assert_eq!(
+                choose(Policy::Failover, Instant(0), &v, &[0, 1, 2], &mut cursor),
+                0
+            );
         }
     }
 }
