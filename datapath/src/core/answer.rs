@@ -3,7 +3,7 @@
 use super::api::{Action, Event, Ticket};
 use super::path::Health;
 use super::slots::State;
-use super::state::Verified;
+use super::state::Shown;
 use super::verdict::{AMBIGUOUS_RETRIES, EIO, Verdict, judge};
 use super::{Actions, Core};
 use protocol::{Access, Duration, Instant, Op, PathId, Status};
@@ -120,7 +120,7 @@ impl Core {
             Verdict::Gone => {
                 self.slots[s].tried |= bit;
                 let pv = self.pv_mut(path, v);
-                pv.verified = Verified::Absent;
+                pv.verified = Shown::Absent;
                 pv.gone = true;
                 self.refresh_volume(now, path, v, out);
                 self.ask_again(now, path);
@@ -217,7 +217,7 @@ impl Core {
 
     /// A volume to read from on this path: one that is there, if any is.
     pub(super) fn probe_volume(&self, path: u16) -> protocol::VolumeId {
-        let known = |v: &usize| self.pv(path, *v).verified == Verified::Verified;
+        let known = |v: &usize| self.pv(path, *v).verified == Shown::Right;
         let usable = |v: &usize| known(v) && self.pv(path, *v).access == Access::Optimized;
         let n = self.volumes.len();
         let v = (0..n)

@@ -2,7 +2,7 @@
 
 use super::api::{Action, Epoch, Event, LossCause};
 use super::path::{Admin, Health, Link};
-use super::state::Verified;
+use super::state::Shown;
 use super::{Actions, Core, times};
 use protocol::{Duration, Instant, PathId};
 
@@ -32,7 +32,7 @@ impl Core {
         let volumes = self.volumes.len();
         for v in 0..volumes {
             // What an earlier association showed proves nothing; its last word on loss still stands.
-            self.pv_mut(path, v).verified = Verified::Unknown;
+            self.pv_mut(path, v).verified = Shown::Unknown;
         }
         let p = &mut self.paths[usize::from(path)];
         // A path that was up is known by its round trip; one that never was may be far away.

@@ -73,10 +73,11 @@ impl PathState {
 
 /// Whether the volume behind a path is the one that is configured.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Verified {
+pub enum Shown {
     #[default]
     Unknown,
-    Verified,
+    /// The configured volume.
+    Right,
     /// Another volume.
     Wrong,
     /// None.
@@ -86,7 +87,7 @@ pub enum Verified {
 #[derive(Clone, Copy, Debug)]
 pub struct PathVolume {
     pub access: Access,
-    pub verified: Verified,
+    pub verified: Shown,
     /// The path's last word was that the volume is not there, or lost for good.
     pub gone: bool,
     pub usable: bool,
@@ -96,7 +97,7 @@ impl Default for PathVolume {
     fn default() -> Self {
         PathVolume {
             access: Access::Inaccessible,
-            verified: Verified::Unknown,
+            verified: Shown::Unknown,
             gone: false,
             usable: false,
         }

@@ -3,7 +3,7 @@
 
 use super::api::Event;
 use super::path::{Admin, Health, Link};
-use super::state::Verified;
+use super::state::Shown;
 use super::{Action, Actions, Core, times};
 use protocol::{Access, Identity, Instant, PathId, VolumeId};
 
@@ -26,7 +26,7 @@ impl Core {
         let pv = self.pv(path, volume);
         p.link == Link::Up
             && matches!(p.admin, Admin::Enabled | Admin::Standby)
-            && pv.verified == Verified::Verified
+            && pv.verified == Shown::Right
             && pv.access.accessible()
     }
 
@@ -94,7 +94,7 @@ impl Core {
         let pv = self.pv_mut(path, v);
         pv.access = access;
         pv.gone =
-            access == Access::Lost || matches!(pv.verified, Verified::Wrong | Verified::Absent);
+            access == Access::Lost || matches!(pv.verified, Shown::Wrong | Shown::Absent);
         if from != access {
             out.event(Event::Access {
                 path: PathId(path),
@@ -123,25 +123,25 @@ impl Core {
         }
         let v = usize::from(volume.0);
         let verified = match identity {
-            Some(id) if id == self.config.volumes[v].identity => Verified::Verified,
-            Some(_) => Verified::Wrong,
-            None => Verified::Absent,
+            Some(id) if id == self.config.volumes[v].identity => Shown::Right,
+            Some(_) => Shown::Wrong,
+            None => Shown::Absent,
         };
-        if verified == Verified::Verified && blocks > 0 {
+        if verified == Shown::Right && blocks > 0 {
             self.volumes[v].blocks = blocks;
         }
         let was = self.pv(path, v).verified;
         let pv = self.pv_mut(path, v);
         pv.verified = verified;
-        pv.gone = verified != Verified::Verified || pv.access == Access::Lost;
-        if was != verified && (verified == Verified::Wrong || was == Verified::Wrong) {
+        pv.gone = verified != Shown::Right || pv.access == Access::Lost;
+        if was != verified && (verified == Shown::Wrong || was == Shown::Wrong) {
             out.event(Event::Identity {
                 path: PathId(path),
                 volume,
-                wrong: verified == Verified::Wrong,
+                wrong: verified == Shown::Wrong,
             });
         }
-        if verified != Verified::Verified {
+        if verified != Shown::Right {
             self.ask_again(now, path);
         }
         self.refresh_volume(now, path, v, out);
@@ -166,7 +166,7 @@ impl Core {
         self.paths[usize::from(path)].link == Link::Up
             && (0..self.volumes.len()).any(|v| {
                 let pv = self.pv(path, v);
-                pv.verified != Verified::Verified || !pv.access.accessible()
+                pv.verified != Shown::Right || !pv.access.accessible()
             })
     }
 
