@@ -93,8 +93,7 @@ impl Core {
         let from = self.pv(path, v).access;
         let pv = self.pv_mut(path, v);
         pv.access = access;
-        pv.gone =
-            access == Access::Lost || matches!(pv.verified, Shown::Wrong | Shown::Absent);
+        pv.gone = access == Access::Lost || matches!(pv.verified, Shown::Wrong | Shown::Absent);
         if from != access {
             out.event(Event::Access {
                 path: PathId(path),
