@@ -1,7 +1,7 @@
 //! What the driver tells the array, and what comes out of it. The array covers everything from the host's port to the
 //! media: links, fabrics, array ports, controllers, cache. It knows nothing of the datapath.
 
-use protocol::{Access, Duration, Identity, Instant, Op, PathId, Status, VolumeId};
+use protocol::{Access, Duration, Identity, Op, PathId, Status, VolumeId};
 
 /// One association: a host's shard connected over one path. A reconnect has the next epoch.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -82,16 +82,18 @@ pub enum Out {
         access: Access,
         probe: bool,
     },
-    /// A command was executed (reads too): for `array.duplicates`.
+    /// A command was executed (reads too), on the volume that truly served it: for `array.duplicates` and `wrong_volume`.
     Executed {
         assoc: Assoc,
         tag: u64,
+        volume: VolumeId,
     },
-    /// A crash lost acknowledged, unflushed blocks: they hold the named older stamp again.
+    /// A crash lost blocks of a volatile cache: all of them hold `stamp`, the newest durable one, again.
     CacheLost {
         volume: VolumeId,
         lba: u64,
         blocks: u32,
+        stamp: Stamp,
     },
     /// The host registered this path.
     Registered {
@@ -249,10 +251,3 @@ pub enum Fault {
 /// Names an active fault, for its end.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct FaultId(pub u32);
-
-/// The calls of `Array`, as a list that the driver can be written against:
-/// `new(Config)`, `connect(now, Assoc)`, `close(now, Assoc)`, `send(now, Assoc, tag, Command)`,
-/// `fence(now, via, target)`, `register(now, Assoc)`, `start_fault(now, FaultId, Fault)`, `end_fault(now, FaultId)`,
-/// `next_event() -> Option<Instant>`, `step(&mut Vec<Out>)` (one event), `data(DataId) -> &[Stamp]`, `release(DataId)`,
-/// `in_flight() -> usize`.
-pub type Now = Instant;

@@ -1,2 +1,5 @@
 //! The simulated storage array.
 pub mod api;
+mod array;
+
+pub use array::Array;
