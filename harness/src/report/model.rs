@@ -127,9 +127,12 @@ pub struct RunReport {
     pub file: String,
     #[serde(skip)]
     pub events: Vec<EventLine>,
+    /// The commands around the first violation, oldest first: what a timeline with a lane for each path shows.
+    #[serde(skip)]
+    pub around: Vec<EventLine>,
     #[serde(skip)]
     pub timeline: Vec<TimelineRow>,
-    /// The resolved scenario as TOML.
+    /// The scenario as it was run, drawn for the seed: written as `scenario.toml`.
     #[serde(skip)]
-    pub resolved: String,
+    pub resolved: Option<Box<crate::scenario::Scenario>>,
 }
