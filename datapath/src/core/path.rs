@@ -38,12 +38,15 @@ impl Link {
 /// What the evidence of I/O says of a path.
 ///
 /// ```text
-///   Good ◀──▶ Suspect          silence: asked by a probe on the data path
-///    │ ▲         │
-///    ▼ │         ▼
-///   Marginal ──▶ Probation     errors relative to traffic: the last resort, back by good probes
-///       ▲────────────┘
+///   Good ◀────▶ Suspect        silence: asked by a probe on the data path
+///    │ ▲         ▲   ▲
+///    │ ▼         ▼   │
+///    │ Probation ◀───┼──       lost once: back after a moment without trouble
+///    │   ▲           │
+///    ▼   ▼           ▼
+///   Marginal ◀───────┘         flaky, or errors relative to traffic: the last resort, back by good probes
 /// ```
+/// Every edge but Marginal to Good is legal: a path in disgrace comes back through probation only.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Health {
     Good,

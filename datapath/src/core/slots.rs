@@ -27,35 +27,59 @@ pub enum State {
     Probe,
 }
 
+/// What every command needs, in one cache line.
 #[derive(Clone, Debug)]
+#[repr(align(64))]
 pub struct Slot {
+    pub lba: u64,
+    pub sent_at: Instant,
     pub generation: u32,
+    pub request: u32,
+    pub blocks: u32,
+    pub buf_offset: u32,
+    /// In flight on its path when it was sent, itself included.
+    pub depth: u32,
+    prev: u32,
+    next: u32,
+    pub volume: VolumeId,
+    pub path: u16,
     pub state: State,
     pub op: Op,
     pub fua: bool,
-    /// Ambiguous failures so far.
-    pub retries: u8,
-    pub volume: VolumeId,
-    pub path: u16,
-    pub request: u32,
-    pub lba: u64,
-    pub blocks: u32,
-    pub buf_offset: u32,
-    pub sent_at: Instant,
-    /// In flight on its path when it was sent, itself included.
-    pub depth: u32,
-    /// Sibling shards that have not noted the range yet.
-    pub acks_left: u32,
-    /// When the latest attempt was lost; `Instant::MAX`: none was.
+    /// Something went wrong before: its `Cold` says what.
+    pub touched: bool,
+}
+
+/// What only a command needs with which something went wrong.
+#[derive(Clone, Copy, Debug)]
+pub struct Cold {
+    /// Paths that refused it in this round, paths barred for good (DNR), and paths that gave an answer which may be the
+    /// path's fault or the volume's: they are blamed when another path succeeds.
+    pub tried: u128,
+    pub forbidden: u128,
+    pub blamed: u128,
+    /// When the latest attempt was lost; `Instant::MAX`: none was, or it was sent again.
     pub lost_at: Instant,
     /// When a path first refused it; `Instant::MAX`: none did.
     pub refused_at: Instant,
-    /// Paths that refused it in this round, and paths barred for good (DNR).
-    pub tried: u128,
-    pub forbidden: u128,
-    prev: u32,
-    next: u32,
+    /// Sibling shards that have not noted the range yet.
+    pub acks_left: u32,
+    /// Answers that may be the path's fault or the volume's.
+    pub ambiguous: u8,
+    /// Times that it was asked to wait: each wait is longer.
+    pub waits: u8,
 }
+
+const CLEAN: Cold = Cold {
+    tried: 0,
+    forbidden: 0,
+    blamed: 0,
+    lost_at: Instant::MAX,
+    refused_at: Instant::MAX,
+    acks_left: 0,
+    ambiguous: 0,
+    waits: 0,
+};
 
 impl Slot {
     pub fn end(&self) -> u64 {
@@ -84,6 +108,7 @@ impl Default for List {
 #[derive(Debug)]
 pub struct Slots {
     slots: Vec<Slot>,
+    cold: Vec<Cold>,
     free: u32,
     pub used: u32,
 }
@@ -92,6 +117,7 @@ impl Slots {
     pub fn with_capacity(n: usize) -> Self {
         Slots {
             slots: Vec::with_capacity(n),
+            cold: Vec::with_capacity(n),
             free: NONE,
             used: 0,
         }
@@ -101,27 +127,23 @@ impl Slots {
     pub fn insert(&mut self, request: u32, op: Op, volume: VolumeId, lba: u64, blocks: u32) -> u32 {
         self.used += 1;
         if self.free == NONE {
+            self.cold.push(CLEAN);
             self.slots.push(Slot {
+                lba,
+                sent_at: Instant::ZERO,
                 generation: 0,
+                request,
+                blocks,
+                buf_offset: 0,
+                depth: 0,
+                prev: NONE,
+                next: NONE,
+                volume,
+                path: 0,
                 state: State::Free,
                 op,
                 fua: false,
-                retries: 0,
-                volume,
-                path: 0,
-                request,
-                lba,
-                blocks,
-                buf_offset: 0,
-                sent_at: Instant::ZERO,
-                depth: 0,
-                acks_left: 0,
-                lost_at: Instant::MAX,
-                refused_at: Instant::MAX,
-                tried: 0,
-                forbidden: 0,
-                prev: NONE,
-                next: NONE,
+                touched: false,
             });
             return (self.slots.len() - 1) as u32;
         }
@@ -130,18 +152,27 @@ impl Slots {
         self.free = slot.next;
         slot.op = op;
         slot.fua = false;
-        slot.retries = 0;
         slot.volume = volume;
         slot.request = request;
         slot.lba = lba;
         slot.blocks = blocks;
         slot.buf_offset = 0;
-        slot.lost_at = Instant::MAX;
-        slot.refused_at = Instant::MAX;
-        slot.tried = 0;
-        slot.forbidden = 0;
         slot.next = NONE;
+        if slot.touched {
+            slot.touched = false;
+            self.cold[index as usize] = CLEAN;
+        }
         index
+    }
+
+    #[inline]
+    pub fn cold(&self, index: u32) -> &Cold {
+        &self.cold[index as usize]
+    }
+
+    pub fn cold_mut(&mut self, index: u32) -> &mut Cold {
+        self.slots[index as usize].touched = true;
+        &mut self.cold[index as usize]
     }
 
     #[inline]
@@ -205,6 +236,7 @@ impl Slots {
         list.len -= 1;
     }
 
+    #[inline]
     pub fn pop_front(&mut self, list: &mut List) -> Option<u32> {
         let head = list.head;
         if head == NONE {

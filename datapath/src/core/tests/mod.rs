@@ -1,6 +1,7 @@
 //! The core against a scripted ring: a handful of paths that a test connects, breaks and answers for by hand.
 
 mod failover;
+mod review;
 mod states;
 
 use super::*;
@@ -142,6 +143,12 @@ impl Bench {
             path: PathId(path),
             epoch,
         });
+    }
+
+    /// The broken path's next connection stands.
+    pub fn bring_down_and_up(&mut self, path: u16) {
+        self.pass(Duration::from_millis(60));
+        self.bring_up(path, Access::Optimized);
     }
 
     pub fn done(&mut self, path: u16, ticket: Ticket, status: Status) {
