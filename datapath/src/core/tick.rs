@@ -15,8 +15,9 @@ impl Core {
         for path in self.path_indices() {
             next = next.min(self.tick_link(now, path, out));
             next = next.min(self.judge_silence(now, path, out));
-            next = next.min(self.tick_probe(now, path, out));
+            // First what is asked for a reason: its probe serves as the idle one.
             next = next.min(self.tick_refresh(now, path, out));
+            next = next.min(self.tick_probe(now, path, out));
         }
         next = next.min(self.tick_closings(now, out));
         next = next.min(self.tick_delayed(now, out));

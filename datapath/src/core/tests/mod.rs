@@ -72,12 +72,20 @@ impl Bench {
 
     pub fn tell(&mut self, input: Input) {
         self.core.handle(self.now, input, &mut self.out);
-        self.said.extend(self.out.drain());
+        self.take();
+    }
+
+    fn take(&mut self) {
+        for action in self.out.drain() {
+            let illegal = matches!(action, Action::Event(Event::Illegal { .. }));
+            assert!(!illegal, "{action:?}");
+            self.said.push(action);
+        }
     }
 
     pub fn tick(&mut self) {
         self.core.on_deadline(self.now, &mut self.out);
-        self.said.extend(self.out.drain());
+        self.take();
     }
 
     /// Lets time pass, calling the core at each of its deadlines.

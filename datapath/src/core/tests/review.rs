@@ -433,11 +433,19 @@ fn the_loops_lag_is_not_taken_for_a_paths_tail() {
 
 #[test]
 fn a_volume_that_was_not_there_is_asked_for_again() {
-    let mut b = Bench::up(config(2));
-    b.identity(0, None);
+    let mut c = config(2);
+    c.volumes.push(c.volumes[0].clone());
+    let mut b = Bench::up(c);
+    let second = VolumeId(1);
+    b.tell(Input::Identity {
+        path: PathId(0),
+        volume: second,
+        identity: None,
+        blocks: 0,
+    });
     b.said.clear();
-    pass_answering(&mut b, MS(101), &[1]);
-    let asked = |a: &Action| matches!(a, Action::Probe { path, volume, .. } if path.0 == 0 && *volume == VOLUME);
+    pass_answering(&mut b, MS(101), &[0, 1]);
+    let asked = |a: &Action| matches!(a, Action::Probe { path, volume, .. } if path.0 == 0 && *volume == second);
     assert!(b.said.iter().any(asked));
     let refreshed = |a: &Action| matches!(a, Action::Refresh { path } if path.0 == 0);
     assert!(b.said.iter().any(refreshed));
