@@ -71,6 +71,8 @@ enum Happening {
     FencedAt(usize, u16, u16, Epoch),
     RefreshAt(usize, u16, Epoch),
     Submit(usize),
+    /// After a lag.
+    Scheduled(usize),
     Step(Step),
 }
 
@@ -99,6 +101,16 @@ struct Line {
     up: bool,
 }
 
+/// What a core was told of a path: by this it must act.
+#[derive(Clone, Copy, Default, Debug)]
+struct Told {
+    up: bool,
+    epoch: Epoch,
+    right: bool,
+    accessible: bool,
+    removed: bool,
+}
+
 #[derive(Default, Debug)]
 pub struct Seen {
     pub completed: u64,
@@ -111,7 +123,6 @@ pub struct Seen {
     pub redispatched: u64,
     pub flips: BTreeMap<(usize, u16), u32>,
     pub per_path: BTreeMap<u16, u64>,
-    pub late_deadline: Duration,
 }
 
 pub struct World {
@@ -140,7 +151,10 @@ pub struct World {
     lagged: Vec<Vec<Input>>,
     pub seen: Seen,
     out: Actions,
-    pub queue_for: Duration,
+    told: Vec<Vec<Told>>,
+    /// One answer in this many comes twice; 0: none.
+    pub duplicates: u64,
+    spins: u32,
 }
 
 pub fn config(paths: usize, policy: Policy) -> Config {
@@ -208,7 +222,9 @@ impl World {
             lagged: vec![Vec::new(); usize::from(shards)],
             seen: Seen::default(),
             out: Actions::default(),
-            queue_for: config.queue_for,
+            told: vec![vec![Told::default(); paths]; usize::from(shards)],
+            duplicates: 0,
+            spins: 0,
         }
     }
 
@@ -230,8 +246,27 @@ impl World {
         }
     }
 
+    pub fn outstanding(&self) -> Vec<(u64, Instant, Op)> {
+        let all = self.outstanding.iter();
+        all.map(|(cookie, (at, op))| (*cookie, *at, *op)).collect()
+    }
+
     pub fn idle(&self) -> bool {
         self.outstanding.is_empty()
+    }
+
+    /// Every path is as it should be, and nothing more is submitted.
+    pub fn heal(&mut self) {
+        self.until = self.now;
+        self.step(Step::Stall(false));
+        for path in 0..self.faults.len() as u16 {
+            self.step(Step::Fault(path, Fault::None));
+            self.step(Step::Access(path, Access::Optimized));
+            if self.identity[usize::from(path)] != Some(RIGHT) {
+                self.step(Step::Identity(path, Some(RIGHT)));
+            }
+            self.step(Step::Add(path));
+        }
     }
 
     /// Everything that happens until then.
@@ -250,6 +285,9 @@ impl World {
                 break;
             }
             if due < next {
+                if due > self.now {
+                    self.spins = 0;
+                }
                 self.now = self.now.max(due);
                 self.wake(shard);
                 continue;
@@ -267,14 +305,10 @@ impl World {
         for input in std::mem::take(&mut self.lagged[shard]) {
             self.tell_now(shard, input);
         }
-        let before = self.cores[shard].deadline();
         self.cores[shard].on_deadline(self.now, &mut self.out);
         self.carry_out(shard);
-        let after = self.cores[shard].deadline();
-        assert!(
-            after > before || after.is_none_or(|a| a >= self.now),
-            "the deadline does not move: {after:?}"
-        );
+        self.spins += 1;
+        assert!(self.spins < 1_000, "no time passes at {:?}", self.now);
     }
 
     fn tell(&mut self, shard: usize, input: Input) {
@@ -289,8 +323,54 @@ impl World {
     }
 
     fn tell_now(&mut self, shard: usize, input: Input) {
+        self.shadow(shard, input);
         self.cores[shard].handle(self.now, input, &mut self.out);
         self.carry_out(shard);
+    }
+
+    fn shadow(&mut self, shard: usize, input: Input) {
+        let told = &mut self.told[shard];
+        let of = |path: PathId, told: &mut Vec<Told>| told.get(usize::from(path.0)).copied();
+        let (path, new) = match input {
+            Input::Connected { path, epoch } => match of(path, told) {
+                Some(t) if t.epoch == epoch => (path, Told { up: true, ..t }),
+                _ => return,
+            },
+            Input::Broken { path, epoch } => match of(path, told) {
+                Some(t) if t.epoch == epoch => (path, Told { up: false, ..t }),
+                _ => return,
+            },
+            Input::Identity { path, identity, .. } => match of(path, told) {
+                Some(t) => {
+                    let right = identity == Some(RIGHT);
+                    (path, Told { right, ..t })
+                }
+                None => return,
+            },
+            Input::Access { path, access, .. } => match of(path, told) {
+                Some(t) => {
+                    let accessible = access.accessible();
+                    (path, Told { accessible, ..t })
+                }
+                None => return,
+            },
+            Input::RemovePath { path } => match of(path, told) {
+                Some(t) => (path, Told { removed: true, ..t }),
+                None => return,
+            },
+            Input::AddPath { path } => match of(path, told) {
+                Some(t) => (
+                    path,
+                    Told {
+                        removed: false,
+                        ..t
+                    },
+                ),
+                None => return,
+            },
+            _ => return,
+        };
+        told[usize::from(path.0)] = new;
     }
 
     fn line(&self, shard: usize, path: u16, epoch: Epoch) -> bool {
@@ -336,14 +416,15 @@ impl World {
                         },
                     );
                 } else {
-                    self.tell(
-                        c.shard,
-                        Input::Done {
-                            path,
-                            ticket,
-                            status,
-                        },
-                    );
+                    let done = Input::Done {
+                        path,
+                        ticket,
+                        status,
+                    };
+                    self.tell(c.shard, done);
+                    if self.duplicates > 0 && self.rng.below(self.duplicates) == 0 {
+                        self.tell(c.shard, done);
+                    }
                 }
             }
             Happening::Arrive(c) => self.arrive(c),
@@ -405,6 +486,12 @@ impl World {
                 }
             }
             Happening::Submit(shard) => self.submit(shard),
+            Happening::Scheduled(shard) if self.now >= self.lagging[shard] => {
+                for input in std::mem::take(&mut self.lagged[shard]) {
+                    self.tell_now(shard, input);
+                }
+            }
+            Happening::Scheduled(_) => {}
             Happening::Step(step) => self.step(step),
         }
     }
@@ -569,7 +656,10 @@ impl World {
                     self.everyone(input);
                 }
             }
-            Step::Lag(shard, d) => self.lagging[shard] = self.now + d,
+            Step::Lag(shard, d) => {
+                self.lagging[shard] = self.now + d;
+                self.at(self.now + d, Happening::Scheduled(shard));
+            }
         }
     }
 
@@ -629,6 +719,12 @@ impl World {
                     self.outstanding.contains_key(&cookie),
                     "issued after its end"
                 );
+                let told = self.told[shard][usize::from(path.0)];
+                assert!(
+                    told.up && told.right && told.accessible && !told.removed,
+                    "a command for {path:?} at {:?}: {told:?}",
+                    self.now
+                );
                 *self.seen.per_path.entry(path.0).or_default() += 1;
                 let line = self.lines[shard][usize::from(path.0)];
                 self.send(Command {
@@ -679,6 +775,10 @@ impl World {
             Action::Connect { path, epoch } => {
                 let line = &mut self.lines[shard][usize::from(path.0)];
                 assert!(epoch > line.epoch, "an epoch is used twice");
+                let told = &mut self.told[shard][usize::from(path.0)];
+                told.epoch = epoch;
+                told.up = false;
+                told.right = false;
                 *line = Line {
                     epoch,
                     open: true,
@@ -706,6 +806,7 @@ impl World {
             Action::Disconnect { path, epoch } => {
                 let line = &mut self.lines[shard][usize::from(path.0)];
                 assert_eq!(line.epoch, epoch);
+                self.told[shard][usize::from(path.0)].up = false;
                 *line = Line {
                     epoch,
                     ..Line::default()
