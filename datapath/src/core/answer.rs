@@ -68,11 +68,9 @@ impl Core {
             Verdict::Done => self.finish(now, s, None, out),
             Verdict::Fatal(errno) => {
                 // A flush that the array could not carry out is an I/O error to a file system, whatever the medium said.
-                let errno = if self.slots[s].op == Op::Flush {
-                    EIO
-                } else {
-                    errno
-                };
+                if self.slots[s].op == Op::Flush {
+                    return self.flush_failed(now, s, out);
+                }
                 self.finish(now, s, Some(errno), out);
             }
             Verdict::Busy(wait) => {
@@ -132,6 +130,17 @@ impl Core {
                 self.place(now, s, out);
             }
         }
+    }
+
+    /// The array tells once that it lost what it had acknowledged. Every flush of the volume that is not over covers
+    /// those writes too, and must not succeed: a lost one is sent again, and would find nothing left to flush.
+    #[cold]
+    fn flush_failed(&mut self, now: Instant, s: u32, out: &mut Actions) {
+        let volume = self.slots[s].volume;
+        for other in self.slots.of(volume, Op::Flush) {
+            self.requests.fail(other, EIO);
+        }
+        self.finish(now, s, Some(EIO), out);
     }
 
     /// Asked to wait: longer each time.

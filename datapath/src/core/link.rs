@@ -134,11 +134,11 @@ impl Core {
             return;
         }
         self.set_admin(path, Admin::Enabled, out);
-        match link {
-            // Still draining from its removal: it just stays.
-            Link::Up => self.refresh_paths(now, out),
-            _ => self.connect(now, path, out),
+        // Where it is still draining from its removal it just stays.
+        if link != Link::Up {
+            self.connect(now, path, out);
         }
+        self.refresh_paths(now, out);
     }
 
     /// The path gets no more I/O; what is on it may end, then the connection is closed.

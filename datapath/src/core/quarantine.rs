@@ -59,8 +59,11 @@ impl Core {
     pub(super) fn path_error(&mut self, now: Instant, path: u16, out: &mut Actions) {
         let p = &mut self.paths[usize::from(path)];
         p.errors = (p.errors + ERROR_WEIGHT).min(ERROR_CAP);
-        if p.errors > ERROR_LIMIT && !p.quarantined {
-            p.behaved_since = now;
+        if p.errors <= ERROR_LIMIT {
+            return;
+        }
+        p.behaved_since = now;
+        if !p.quarantined {
             self.demote(now, path, out);
             self.refresh_paths(now, out);
             self.wake_by(now + super::times::PROBE_EVERY);

@@ -246,6 +246,14 @@ impl Slots {
         Some(head)
     }
 
+    /// The requests whose commands of this kind are not over. For slow paths: it looks at every slot.
+    pub fn of(&self, volume: VolumeId, op: Op) -> impl Iterator<Item = u32> + '_ {
+        let live = |s: &&Slot| !matches!(s.state, State::Free | State::Probe);
+        let all = self.slots.iter().filter(live);
+        all.filter(move |s| s.volume == volume && s.op == op)
+            .map(|s| s.request)
+    }
+
     /// The list's members, oldest first. For slow paths: it allocates.
     pub fn members(&self, list: &List) -> Vec<u32> {
         let mut all = Vec::with_capacity(list.len as usize);
@@ -307,5 +315,74 @@ mod tests {
         assert_eq!(a, b);
         assert!(s.current(old).is_none());
         assert!(s.current(s.ticket(b)).is_some());
+    }
+
+    use proptest::prelude::*;
+    use std::collections::VecDeque;
+
+    proptest! {
+        #![proptest_config(ProptestConfig {
+            rng_seed: proptest::test_runner::RngSeed::Fixed(1),
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        })]
+
+        /// Slots and lists against plain queues: order, lengths, free slots, and tickets that are current exactly while
+        /// their slot is in use.
+        #[test]
+        fn slots_and_lists_are_as_plain_queues(ops in prop::collection::vec((0..5u8, any::<u16>()), 1..300)) {
+            let mut slots = Slots::with_capacity(4);
+            let mut lists = [List::default(); 3];
+            let mut plain: [VecDeque<u32>; 3] = Default::default();
+            let mut old: Vec<Ticket> = Vec::new();
+            let mut most = 0;
+            for (op, n) in ops {
+                let (from, to) = (usize::from(n) % 3, usize::from(n / 3) % 3);
+                let at = usize::from(n / 9);
+                match op {
+                    0 | 1 => {
+                        let s = slots.insert(0, Op::Read, VolumeId(0), 0, 1);
+                        prop_assert_eq!(slots.cold(s).tried, 0);
+                        prop_assert!(!slots[s].touched);
+                        slots[s].state = State::Queued;
+                        slots.cold_mut(s).tried = 1;
+                        slots.push_back(&mut lists[to], s);
+                        plain[to].push_back(s);
+                    }
+                    2 => {
+                        let head = slots.pop_front(&mut lists[from]);
+                        prop_assert_eq!(head, plain[from].pop_front());
+                        if let Some(s) = head {
+                            slots.push_back(&mut lists[to], s);
+                            plain[to].push_back(s);
+                        }
+                    }
+                    _ if plain[from].is_empty() => {}
+                    _ => {
+                        let at = at % plain[from].len();
+                        let s = plain[from].remove(at).expect("within its length");
+                        slots.unlink(&mut lists[from], s);
+                        if op == 3 {
+                            old.push(slots.ticket(s));
+                            slots.remove(s);
+                        } else {
+                            slots.push_back(&mut lists[to], s);
+                            plain[to].push_back(s);
+                        }
+                    }
+                }
+                let used: usize = plain.iter().map(VecDeque::len).sum();
+                most = most.max(used);
+                prop_assert_eq!(slots.used as usize, used);
+                prop_assert_eq!(slots.slots.len(), most, "free slots are used again");
+                for (list, plain) in lists.iter().zip(&plain) {
+                    prop_assert_eq!(list.len as usize, plain.len());
+                    prop_assert_eq!(&slots.members(list), &Vec::from(plain.clone()));
+                }
+                for ticket in &old {
+                    prop_assert!(slots.current(*ticket).is_none());
+                }
+            }
+        }
     }
 }

@@ -82,7 +82,7 @@ pub fn request(n: u64) -> Request {
         } else {
             Op::Read
         },
-        lba: n.wrapping_mul(0x9e37_79b9) % (1 << 29) & !7,
+        lba: (n.wrapping_mul(0x9e37_79b9) % (1 << 29)) & !7,
         blocks: 8,
         fua: false,
         failfast: false,

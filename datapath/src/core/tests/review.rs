@@ -480,3 +480,48 @@ fn a_flush_is_whole_whatever_its_request_says() {
     assert_eq!(b.issued().len(), 2);
     b.core.abandon();
 }
+
+#[test]
+fn a_path_that_is_added_ends_a_loss_that_was_permanent() {
+    let mut c = config(2);
+    c.paths[1].present = false;
+    let mut b = Bench::down(c);
+    b.bring_up(0, Access::Optimized);
+    b.identity(0, None);
+    b.said.clear();
+    b.submit(Op::Read, 0, 1, 1);
+    assert_eq!(b.completed(), [(1, Outcome::Errno(verdict::ENODEV))]);
+    b.tell(Input::AddPath { path: PathId(1) });
+    b.said.clear();
+    b.submit(Op::Read, 0, 1, 2);
+    assert!(b.completed().is_empty());
+    b.core.abandon();
+}
+
+#[test]
+fn a_flush_that_tells_of_lost_writes_fails_the_flushes_beside_it() {
+    let mut b = Bench::up(config(2));
+    for cookie in 1..=2 {
+        b.submit(Op::Flush, 0, 0, cookie);
+    }
+    let sent = b.issued();
+    for (p, ..) in &sent {
+        b.brk(*p);
+    }
+    b.pass(MS(60));
+    b.said.clear();
+    b.bring_up(0, Access::Optimized);
+    let again = b.issued();
+    let fault = Status::Nvme(NvmeStatus::new(0x280));
+    b.done(again[0].0, again[0].1, fault);
+    b.done(again[1].0, again[1].1, Status::Ok);
+    let eio = Outcome::Errno(verdict::EIO);
+    let mut failed = b.completed();
+    failed.sort_by_key(|c| c.0);
+    assert_eq!(failed, [(1, eio), (2, eio)]);
+    b.said.clear();
+    b.submit(Op::Flush, 0, 0, 3);
+    let (p, t, ..) = b.issued()[0];
+    b.done(p, t, Status::Ok);
+    assert_eq!(b.completed(), [(3, Outcome::Ok)]);
+}

@@ -1,13 +1,11 @@
 //! Random faults on random small arrays: whatever happens, each request is completed exactly once, no command goes where
 //! it may not, no ghost of an acknowledged write executes, and once the paths heal nothing is left.
 
-mod world;
-
-use datapath::core::Policy;
+use crate::world::{Fault, MS, Step, World, config};
+use datapath::core::{Epoch, Policy};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
-use protocol::{Access, Duration, Identity, NvmeStatus, Sense, Status};
-use world::{Fault, MS, Step, World, config};
+use protocol::{Access, Duration, Identity, NvmeStatus, PathId, Sense, Status};
 
 fn status() -> impl Strategy<Value = Status> {
     let nvme = |code, dnr, crd| Status::Nvme(NvmeStatus { code, dnr, crd });
@@ -113,6 +111,7 @@ proptest! {
         policy in policy(),
         queue_for_ms in prop_oneof![Just(0u64), 1..400u64, Just(30_000)],
         confirms in prop::bool::weighted(0.8),
+        recovered in prop::bool::weighted(0.2),
         steps in prop::collection::vec((0..1_500u64, step()), 1..14),
         seed in any::<u64>(),
     ) {
@@ -121,6 +120,10 @@ proptest! {
         c.io_timeout = MS(800);
         c.array_confirms = confirms;
         c.quiesce = MS(2_500);
+        if recovered {
+            c.prior = vec![(PathId(0), Epoch(3)), (PathId(paths - 1), Epoch(4))];
+            c.first_epoch = Epoch(10);
+        }
         let mut w = World::new(&c, shards, seed);
         w.duplicates = 50;
         w.load(2);
@@ -137,7 +140,8 @@ proptest! {
         }
         w.run(MS(1_600));
         w.heal();
-        w.run(Duration::from_secs(40));
+        // The longest wait that anything may ask for is a retry delay of 300 ms, doubled four times.
+        w.run(Duration::from_secs(12));
         prop_assert!(w.idle(), "requests wait for ever: {:?}", w.outstanding());
         for core in &w.cores {
             prop_assert_eq!(core.leaks(), Default::default());

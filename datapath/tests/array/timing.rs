@@ -1,11 +1,9 @@
 //! What a program above feels of a fault: the times that the project promises, on the default topology (four paths,
 //! 50 µs round trip, 100 µs service with an exponential tail, two shards).
 
-mod world;
-
+use crate::world::{Fault, MS, Step, World, config};
 use datapath::core::Policy;
 use protocol::{Access, Duration};
-use world::{Fault, MS, Step, World, config};
 
 const ALL: [Policy; 6] = [
     Policy::Adaptive,
@@ -77,7 +75,7 @@ fn silence_of_a_fabric_is_felt_no_longer() {
         }
         w.run(MS(1_000));
         assert_eq!(w.seen.lost.len(), 4);
-        assert!(w.seen.read_max < MS(100), "{:?}", w.seen.read_max);
+        assert!(w.seen.read_max < MS(70), "{:?}", w.seen.read_max);
         assert!(w.seen.write_max < MS(150), "{:?}", w.seen.write_max);
         ends_clean(w);
     }
@@ -189,4 +187,32 @@ fn ownership_that_moves_is_followed() {
     assert_eq!(w.seen.per_path[&0], near);
     assert_eq!(w.seen.lost, []);
     ends_clean(w);
+}
+
+/// The world is not blind: without a fence a held command overtakes its own retry.
+#[test]
+#[should_panic(expected = "a ghost of the acknowledged write")]
+fn without_a_fence_a_ghost_is_seen() {
+    let mut c = config(2, Policy::RoundRobin);
+    c.fence = datapath::core::FencePolicy::None;
+    let mut w = World::new(&c, 1, 1);
+    w.load(8);
+    w.step_at(MS(50), Step::Fault(0, Fault::Late(MS(300))));
+    w.run(MS(1_000));
+}
+
+#[test]
+fn with_a_fence_there_is_none() {
+    for (confirms, seed) in [(true, 1), (true, 2), (false, 3)] {
+        let mut c = config(2, Policy::RoundRobin);
+        c.array_confirms = confirms;
+        c.quiesce = MS(1_000);
+        let mut w = World::new(&c, 2, seed);
+        w.load(8);
+        w.step_at(MS(50), Step::Fault(0, Fault::Late(MS(300))));
+        w.step_at(MS(1_050), Step::Fault(0, Fault::None));
+        w.run(MS(1_500));
+        assert!(w.seen.redispatched > 0);
+        ends_clean(w);
+    }
 }
