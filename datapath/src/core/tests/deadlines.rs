@@ -77,6 +77,7 @@ fn quiesce_ends_when_it_was_said_to() {
 #[test]
 fn a_fence_that_is_not_confirmed_is_sent_again_over_another_path() {
     let mut b = Bench::up(config(3));
+    pass(&mut b, MS(13), &[0, 1, 2]);
     b.submit(Op::Write, 0, 1, 1);
     let epoch = b.epoch(0);
     b.brk(0);
