@@ -242,7 +242,7 @@ pub enum Event {
         attempts: u32,
         first_hit: Instant,
     },
-    /// A lost or refused attempt was sent again.
+    /// An attempt that was lost with its path was sent again (one that a path refused is not told here).
     Redispatch {
         from: PathId,
         to: PathId,

@@ -38,6 +38,17 @@ impl Core {
         next.min(limit)
     }
 
+    /// Something that was sent at `sent_at` came back.
+    #[inline]
+    pub(super) fn heard(&mut self, now: Instant, path: u16, sent_at: Instant) {
+        let quiet = now.since(self.heard_at.max(sent_at));
+        if quiet > times::SILENCE_FLOOR && quiet > self.patience(path, times::SILENCE_FLOOR) {
+            self.answers_since = now;
+        }
+        self.heard_at = now;
+        self.paths[usize::from(path)].last_heard = now;
+    }
+
     fn judge_quiet(
         &mut self,
         now: Instant,
@@ -59,7 +70,7 @@ impl Core {
     fn suspect(&mut self, now: Instant, path: u16, out: &mut Actions) {
         self.paths[usize::from(path)].suspect_at = now;
         self.set_health(path, Health::Suspect, out);
-        self.refresh_path(now, path, out);
+        self.refresh_paths(now, out);
         self.probe(now, path, out);
         for q in self.path_indices() {
             if q != path && self.paths[usize::from(q)].last_heard < now {
@@ -73,7 +84,9 @@ impl Core {
         let asked = p
             .probe
             .map_or(p.suspect_at, |_| p.probe_at.max(p.suspect_at));
-        let due = asked.max(self.resumed_at) + self.patience(path, times::PROBE_FLOOR);
+        // After silence everywhere has ended each path is given its time again: answers come one after the other.
+        let since = asked.max(self.resumed_at).max(self.answers_since);
+        let due = since + self.patience(path, times::PROBE_FLOOR);
         if now < due {
             return due;
         }

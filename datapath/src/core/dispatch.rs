@@ -1,11 +1,15 @@
 //! From a request to commands on paths: check, split, choose, send.
 
 use super::api::{Action, Event, Outcome, Request};
+use super::path::Admin;
 use super::policy::choose;
 use super::slots::State;
 use super::verdict::{EAGAIN, EINVAL, EIO};
 use super::{Actions, Core, times};
 use protocol::{Instant, Op, PathId};
+
+/// Blocks of one write-zeroes command (NVMe: NLB has 16 bits).
+const WRITE_ZEROES_BLOCKS: u32 = 1 << 16;
 
 impl Core {
     #[inline]
@@ -20,7 +24,10 @@ impl Core {
         let Some(volume) = self.volumes.get(v) else {
             return refuse(EINVAL, out);
         };
-        if r.op != Op::Flush {
+        let mut r = r;
+        if r.op == Op::Flush {
+            (r.lba, r.blocks) = (0, 0);
+        } else {
             if r.blocks == 0 {
                 return refuse(EINVAL, out);
             }
@@ -32,13 +39,19 @@ impl Core {
         if self.requests.live >= self.config.max_requests {
             return refuse(EAGAIN, out);
         }
-        let limit = self.config.volumes[v].max_blocks;
+        let limit = match r.op {
+            // What moves no data is not bound by the transfer limit: NVMe's deallocate takes 32 bits of blocks, its
+            // write zeroes 16. A flush is always whole.
+            Op::Flush | Op::Discard => u32::MAX,
+            Op::WriteZeroes => WRITE_ZEROES_BLOCKS.max(self.config.volumes[v].max_blocks),
+            Op::Read | Op::Write => self.config.volumes[v].max_blocks,
+        };
         let pieces = r.blocks.div_ceil(limit).max(1);
         let request = self.requests.insert(r.cookie, r.buf, r.failfast, pieces);
         let mut offset = 0;
         for _ in 0..pieces {
             let blocks = (r.blocks - offset).min(limit);
-            let lba = r.lba + u64::from(offset);
+            let lba = r.lba.wrapping_add(u64::from(offset));
             let s = self.slots.insert(request, r.op, r.volume, lba, blocks);
             let slot = &mut self.slots[s];
             slot.fua = r.fua;
@@ -52,20 +65,12 @@ impl Core {
     #[inline]
     pub(super) fn place(&mut self, now: Instant, s: u32, out: &mut Actions) {
         let slot = &self.slots[s];
-        if slot.op.mutates() && (self.gate > 0 || !self.doubts.is_empty()) && self.is_barred(s) {
-            self.slots[s].state = State::Barred;
-            self.slots.push_back(&mut self.barred, s);
-            return;
-        }
-        let slot = &self.slots[s];
         let v = usize::from(slot.volume.0);
+        let barrier = self.gate > 0 || !self.doubts.is_empty();
+        if slot.touched || barrier || self.volumes[v].candidates.is_empty() {
+            return self.place_slowly(now, s, out);
+        }
         let volume = &mut self.volumes[v];
-        if volume.candidates.is_empty() {
-            return self.wait_for_path(now, s, out);
-        }
-        if slot.tried | slot.forbidden != 0 {
-            return self.place_retry(now, s, out);
-        }
         let path = choose(
             self.config.policy,
             now,
@@ -76,37 +81,73 @@ impl Core {
         self.issue(now, s, path, out);
     }
 
-    /// A command that a path refused: the best of the paths that have not refused it in this round.
-    fn place_retry(&mut self, now: Instant, s: u32, out: &mut Actions) {
+    /// The cases that are not the rule: no path, a range in doubt, a command that a path refused or lost.
+    #[inline(never)]
+    fn place_slowly(&mut self, now: Instant, s: u32, out: &mut Actions) {
         let slot = &self.slots[s];
         let v = usize::from(slot.volume.0);
-        let usable = |p: &u16| self.pv(*p, v).usable;
-        let allowed: Vec<u16> = self
-            .path_indices()
-            .filter(usable)
-            .filter(|p| slot.forbidden & (1 << p) == 0)
-            .collect();
-        if allowed.is_empty() {
-            // Every path that could carry it said: never again.
+        let starving = self.volumes[v].candidates.is_empty();
+        if starving && self.may_not_wait(s) {
+            return self.fail_at_once(now, s, out);
+        }
+        if slot.op.mutates() && self.is_barred(s) {
+            self.slots[s].state = State::Barred;
+            return self.slots.push_back(&mut self.barred, s);
+        }
+        if starving {
+            return self.wait_for_path(s);
+        }
+        let cold = self.slots.cold(s);
+        let (tried, forbidden) = (cold.tried, cold.forbidden);
+        let volume = &self.volumes[v];
+        if (tried | forbidden) & volume.usable == 0 {
+            let volume = &mut self.volumes[v];
+            let path = choose(
+                self.config.policy,
+                now,
+                &self.views,
+                &volume.candidates,
+                &mut volume.cursor,
+            );
+            return self.issue(now, s, path, out);
+        }
+        // The best of the paths that have not refused it in this round; those in quarantine last.
+        let allowed = volume.capable & !forbidden;
+        let fresh = allowed & !tried;
+        if fresh != 0 {
+            let mut list = std::mem::take(&mut self.retry_paths);
+            let first = if fresh & volume.usable != 0 {
+                fresh & volume.usable
+            } else {
+                fresh
+            };
+            self.best_of(v, first, &mut list);
+            let cursor = &mut self.volumes[v].cursor;
+            let path = choose(self.config.policy, now, &self.views, &list, cursor);
+            self.retry_paths = list;
+            return self.issue(now, s, path, out);
+        }
+        let hope = |p: u16| {
+            forbidden & (1 << p) == 0
+                && matches!(
+                    self.paths[usize::from(p)].admin,
+                    Admin::Enabled | Admin::Standby
+                )
+        };
+        let failfast = self.requests.get(slot.request).failfast;
+        if failfast || !self.path_indices().any(hope) {
+            // Every path that could ever carry it said: never again.
             return self.finish(now, s, Some(EIO), out);
         }
-        let fresh: Vec<u16> = allowed
-            .iter()
-            .copied()
-            .filter(|p| slot.tried & (1 << p) == 0)
-            .collect();
-        if fresh.is_empty() {
-            self.slots[s].tried = 0;
-            return self.delay(now, s, times::ROUND_DELAY, out);
-        }
-        let best = fresh.iter().map(|p| self.rank(*p, v)).min().unwrap_or(0);
-        let candidates: Vec<u16> = fresh
-            .into_iter()
-            .filter(|p| self.rank(*p, v) == best)
-            .collect();
-        let cursor = &mut self.volumes[v].cursor;
-        let path = choose(self.config.policy, now, &self.views, &candidates, cursor);
-        self.issue(now, s, path, out);
+        self.slots.cold_mut(s).tried = 0;
+        self.delay(now, s, times::ROUND_DELAY, out);
+    }
+
+    /// Whether some path could carry the command that has not refused it in this round.
+    pub(super) fn has_untried(&self, s: u32) -> bool {
+        let v = usize::from(self.slots[s].volume.0);
+        let cold = self.slots.cold(s);
+        self.volumes[v].usable & !(cold.tried | cold.forbidden) != 0
     }
 
     #[inline]
@@ -129,7 +170,7 @@ impl Core {
         slot.sent_at = now;
         let from = slot.path;
         slot.path = path;
-        let lost_at = slot.lost_at;
+        let touched = slot.touched;
         out.push(Action::Issue {
             path: PathId(path),
             ticket,
@@ -142,17 +183,24 @@ impl Core {
             buf_offset: slot.buf_offset,
             cookie: self.requests.get(slot.request).cookie(),
         });
-        if lost_at != Instant::MAX {
-            self.slots[s].lost_at = Instant::MAX;
-            out.event(Event::Redispatch {
-                from: PathId(from),
-                to: PathId(path),
-                ticket,
-                lost_at,
-            });
+        if touched {
+            self.redispatched(s, from, out);
         }
         if first {
             self.wake_by(now + self.patience(path, times::SILENCE_FLOOR));
+        }
+    }
+
+    #[cold]
+    fn redispatched(&mut self, s: u32, from: u16, out: &mut Actions) {
+        let lost_at = std::mem::replace(&mut self.slots.cold_mut(s).lost_at, Instant::MAX);
+        if lost_at != Instant::MAX {
+            out.event(Event::Redispatch {
+                from: PathId(from),
+                to: PathId(self.slots[s].path),
+                ticket: self.slots.ticket(s),
+                lost_at,
+            });
         }
     }
 
@@ -200,16 +248,19 @@ impl Core {
         wait: protocol::Duration,
         out: &mut Actions,
     ) {
-        let limit = self.config.queue_for;
-        let slot = &mut self.slots[s];
-        if slot.refused_at == Instant::MAX {
-            slot.refused_at = now;
+        // However short the wait for a path may be, a path that is there and refuses gets its time.
+        let limit = self.config.queue_for.max(self.config.io_timeout);
+        let cold = self.slots.cold_mut(s);
+        if cold.refused_at == Instant::MAX {
+            cold.refused_at = now;
         }
-        if now.since(slot.refused_at) >= limit || self.requests.get(slot.request).failfast {
+        let end = cold.refused_at + limit;
+        if now >= end {
             return self.finish(now, s, Some(EIO), out);
         }
+        let at = (now + wait).min(end);
+        let slot = &mut self.slots[s];
         slot.state = State::Delayed;
-        let at = now + wait;
         let entry = (at, s, slot.generation);
         self.delayed.push(std::cmp::Reverse(entry));
         self.wake_by(at);

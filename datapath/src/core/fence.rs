@@ -8,6 +8,7 @@
 use super::api::{Action, Epoch, Event, PeerMessage, Ticket};
 use super::path::{Health, Link};
 use super::slots::{List, State};
+use super::state::Shown;
 use super::verdict::EIO;
 use super::{Actions, Core, times};
 use protocol::{Instant, PathId, VolumeId};
@@ -15,8 +16,8 @@ use protocol::{Instant, PathId, VolumeId};
 /// A lost association with writes that are not known to be over.
 #[derive(Debug)]
 pub(super) struct Closing {
-    path: u16,
-    epoch: Epoch,
+    pub(super) path: u16,
+    pub(super) epoch: Epoch,
     lost_at: Instant,
     /// The writes of it that wait.
     held: List,
@@ -99,8 +100,13 @@ impl Core {
             let p = &self.paths[usize::from(*q)];
             p.link == Link::Up && p.health != Health::Suspect
         };
-        let other = self.path_indices().find(|q| live(q) && Some(*q) != not);
-        let Some(via) = other.or_else(|| self.path_indices().find(live)) else {
+        // One that shows the array's volumes, is not in quarantine, and is not the one that did not answer.
+        let cost = |q: &u16| {
+            let shows = (0..self.volumes.len()).any(|v| self.pv(*q, v).verified == Shown::Right);
+            let doubtful = self.paths[usize::from(*q)].quarantined;
+            (!shows, Some(*q) == not, doubtful)
+        };
+        let Some(via) = self.path_indices().filter(live).min_by_key(cost) else {
             self.closings[i].asked = None;
             return;
         };
@@ -157,13 +163,16 @@ impl Core {
                 continue;
             }
             next = next.min(quiet_at);
-            if let Some((via, at)) = c.asked {
-                if now >= at + times::FENCE_PATIENCE {
+            match c.asked {
+                Some((via, at)) if now >= at + times::FENCE_PATIENCE => {
                     self.ask_fence(now, i, Some(via), out);
                 }
-                if let Some((_, at)) = self.closings[i].asked {
-                    next = next.min(at + times::FENCE_PATIENCE);
-                }
+                None => self.ask_fence(now, i, None, out),
+                Some(_) => {}
+            }
+            // Without a live path nothing can be asked: the path that comes back asks.
+            if let Some((_, at)) = self.closings[i].asked {
+                next = next.min(at + times::FENCE_PATIENCE);
             }
             i += 1;
         }
@@ -239,9 +248,10 @@ impl Core {
                 let ticket = self.slots.ticket(s);
                 let siblings = u32::from(self.config.shards - 1);
                 let slot = &mut self.slots[s];
+                let (lba, blocks) = (slot.lba, slot.blocks);
                 self.doubts.push(Doubt {
                     volume,
-                    lba: slot.lba,
+                    lba,
                     end: slot.end(),
                     shard,
                     path,
@@ -252,13 +262,13 @@ impl Core {
                     continue;
                 }
                 slot.state = State::Failing;
-                slot.acks_left = siblings;
+                self.slots.cold_mut(s).acks_left = siblings;
                 out.push(Action::Peer(PeerMessage::InDoubt {
                     shard,
                     ticket,
                     volume,
-                    lba: slot.lba,
-                    blocks: slot.blocks,
+                    lba,
+                    blocks,
                     path: PathId(path),
                     epoch,
                 }));
@@ -308,8 +318,9 @@ impl Core {
         if slot.state != State::Failing {
             return;
         }
-        self.slots[ticket.slot].acks_left -= 1;
-        if self.slots[ticket.slot].acks_left == 0 {
+        let cold = self.slots.cold_mut(ticket.slot);
+        cold.acks_left -= 1;
+        if cold.acks_left == 0 {
             self.finish(now, ticket.slot, Some(EIO), out);
         }
     }

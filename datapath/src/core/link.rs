@@ -36,10 +36,14 @@ impl Core {
         }
         let p = &mut self.paths[usize::from(path)];
         // A path that was up is known by its round trip; one that never was may be far away.
+        // Its attempts are given 100, 200, 400 and 800 ms in turn, so that a dead one is still asked often. After two
+        // seconds without any path one attempt in four of a known path is given more, too: it may have become slow.
         let patience = if p.ever_up {
-            Duration(p.connect_took.0.saturating_mul(4)).max(times::CONNECT_PATIENCE)
+            let slow = self.starved > 0 && p.tries >= 20 && p.tries.is_multiple_of(4);
+            let known = Duration(p.connect_took.0.saturating_mul(4)).max(times::CONNECT_PATIENCE);
+            Duration(known.0 << (3 * u32::from(slow)))
         } else {
-            Duration(times::CONNECT_PATIENCE.0 << p.tries.min(5))
+            Duration(times::CONNECT_PATIENCE.0 << (p.tries % 4))
         };
         p.epoch = Epoch(p.epoch.0 + 1);
         p.connecting_at = now;
@@ -66,13 +70,17 @@ impl Core {
         let p = usize::from(path);
         self.set_link(path, Link::Up, out);
         let took = now.since(self.paths[p].connecting_at);
-        let view = &mut self.views[p];
-        view.tail = view.tail.max(took);
         let state = &mut self.paths[p];
+        let slow = state.silent_loss && state.tries == 1;
+        if !state.ever_up || slow {
+            // Nothing better is known of its round trip, or what was known was wrong.
+            let view = &mut self.views[p];
+            view.tail = view.tail.max(took);
+        }
         state.last_heard = now;
         state.retry_at = Instant::MAX;
-        state.connect_took = took;
-        if state.silent_loss && state.tries == 1 {
+        state.connect_took = took.min(state.connect_took);
+        if slow {
             // It was not dead, only slow: be more patient with it.
             state.doubt = (state.doubt + 1).min(4);
         } else {
@@ -85,7 +93,8 @@ impl Core {
         if first {
             out.event(Event::Register { path: PathId(path) });
         }
-        self.refresh_path(now, path, out);
+        self.returned(now, path, out);
+        self.refresh_paths(now, out);
         if self.must_ask(path) {
             self.ask_again(now, path);
         }
@@ -125,11 +134,11 @@ impl Core {
             return;
         }
         self.set_admin(path, Admin::Enabled, out);
-        match link {
-            // Still draining from its removal: it just stays.
-            Link::Up => self.refresh_path(now, path, out),
-            _ => self.connect(now, path, out),
+        // Where it is still draining from its removal it just stays.
+        if link != Link::Up {
+            self.connect(now, path, out);
         }
+        self.refresh_paths(now, out);
     }
 
     /// The path gets no more I/O; what is on it may end, then the connection is closed.
@@ -155,7 +164,7 @@ impl Core {
             Link::Lost => self.set_link(path, Link::Down, out),
             Link::Up | Link::Down => {}
         }
-        self.refresh_path(now, path, out);
+        self.refresh_paths(now, out);
         self.drained(now, path, out);
     }
 
@@ -168,6 +177,7 @@ impl Core {
         }
         let epoch = p.epoch;
         self.drop_probe(path);
+        self.fence_via_lost(path);
         out.push(Action::Disconnect {
             path: PathId(path),
             epoch,
@@ -176,7 +186,8 @@ impl Core {
         if self.paths[usize::from(path)].health == Health::Suspect {
             self.alive(now, path, out);
         }
-        self.refresh_path(now, path, out);
+        self.refresh_paths(now, out);
+        self.fence_idle(now, out);
     }
 
     pub(super) fn drop_probe(&mut self, path: u16) {

@@ -3,7 +3,7 @@
 
 use super::api::{Action, Event, LossCause};
 use super::config::FencePolicy;
-use super::path::{Admin, Health, Link};
+use super::path::{Admin, Link};
 use super::slots::List;
 use super::{Actions, Core, times};
 use protocol::{Instant, PathId};
@@ -39,7 +39,7 @@ impl Core {
         while self.paths[p].inflight.head != super::slots::NONE {
             let s = self.paths[p].inflight.head;
             self.take_back(s);
-            self.slots[s].lost_at = now;
+            self.slots.cold_mut(s).lost_at = now;
             if self.slots[s].op.mutates() && self.config.fence != FencePolicy::None {
                 self.slots[s].state = super::slots::State::Held;
                 self.slots.push_back(&mut held, s);
@@ -48,7 +48,8 @@ impl Core {
             }
         }
         self.hold(now, path, epoch, held, out);
-        self.refresh_path(now, path, out);
+        self.refresh_paths(now, out);
+        self.fail_what_may_not_wait(now, out);
         for s in redo.drain(..) {
             self.place(now, s, out);
         }
@@ -59,30 +60,16 @@ impl Core {
 
     /// What a loss means for the path itself: how flaky it is, and when it is tried again.
     fn note_loss(&mut self, now: Instant, path: u16, cause: LossCause, out: &mut Actions) {
-        let health = self.paths[usize::from(path)].health;
-        if health == Health::Suspect {
-            self.set_health(path, Health::Good, out);
-        }
+        self.demote_lost(now, path, out);
         let p = &mut self.paths[usize::from(path)];
-        p.losses.rotate_left(1);
-        p.losses[2] = now;
-        let flaky = p.losses[0] != Instant::ZERO && now.since(p.losses[0]) < times::FLAKY_WINDOW;
-        p.good_probes = 0;
         p.tries = 0;
         p.silent_loss = cause == LossCause::Silence;
+        // At once, unless it was made just now: a path that breaks as soon as it stands must not spin.
         p.retry_at = match p.admin {
             Admin::Absent | Admin::Failed => Instant::MAX,
-            Admin::Enabled | Admin::Standby => now,
+            Admin::Enabled | Admin::Standby => now.max(p.connecting_at + times::RECONNECT),
         };
         let (at, admin) = (p.retry_at, p.admin);
-        if flaky
-            && matches!(
-                self.paths[usize::from(path)].health,
-                Health::Good | Health::Probation
-            )
-        {
-            self.set_health(path, Health::Marginal, out);
-        }
         if admin == Admin::Absent {
             self.set_link(path, Link::Down, out);
         }

@@ -6,7 +6,7 @@
 //!
 //! Where things are: `dispatch` (submit, split, choose, send), `answer` (completions and verdicts), `usable` (what may be
 //! used, derived), `link` (connections), `detect` (silence), `lost` (a verdict and its retries), `fence` (writes in
-//! doubt), `no_path` (queueing with a deadline), `tick` (deadlines).
+//! doubt), `no_path` (queueing with a deadline), `quarantine` (failback), `tick` (deadlines).
 
 mod answer;
 pub mod api;
@@ -20,6 +20,7 @@ mod no_path;
 mod out;
 pub mod path;
 pub mod policy;
+mod quarantine;
 mod request;
 mod slots;
 mod state;
@@ -38,7 +39,7 @@ pub use policy::Policy;
 
 use fence::{Closing, Doubt};
 use policy::View;
-use protocol::{Duration, Instant};
+use protocol::{Duration, Instant, PathId};
 use request::Requests;
 use slots::{List, Slots};
 use state::{PathState, PathVolume, VolumeState};
@@ -69,8 +70,6 @@ pub mod times {
     pub const ROUND_DELAY: Duration = Duration::from_millis(10);
     /// Calls that come later than this after the deadline mean that the loop itself lagged.
     pub const LAG: Duration = Duration::from_millis(5);
-    /// Three losses within this time make a path flaky.
-    pub const FLAKY_WINDOW: Duration = Duration::from_secs(10);
 }
 
 /// One shard's multipath state.
@@ -99,8 +98,12 @@ pub struct Core {
     wake: Instant,
     /// When this loop was late the last time: silence is counted from here.
     resumed_at: Instant,
-    /// Scratch of `lost` and `no_path`, kept for its capacity.
+    /// The latest answer on any path, and when answers began after the latest silence everywhere.
+    heard_at: Instant,
+    answers_since: Instant,
+    /// Scratch of `lost` and `no_path`, and of a retry's choice, kept for their capacity.
     scratch: Vec<u32>,
+    retry_paths: Vec<u16>,
 }
 
 /// What a core still holds; all zero at the end of a run.
@@ -137,7 +140,10 @@ impl Core {
             starved: volumes.len() as u32,
             wake: now,
             resumed_at: now,
+            heard_at: now,
+            answers_since: now,
             scratch: Vec::with_capacity(room),
+            retry_paths: Vec::with_capacity(paths.len()),
             paths,
             volumes,
             config,
@@ -215,6 +221,15 @@ impl Core {
     /// The epoch of each path's present or latest association, for the state that a successor reads.
     pub fn epochs(&self) -> impl Iterator<Item = Epoch> + '_ {
         self.paths.iter().map(|p| p.epoch)
+    }
+
+    /// Every association of this daemon that the array may still know, and those of its predecessors that are not proven
+    /// gone: what a successor must fear. Without the ones that were lost with nothing in doubt.
+    pub fn associations(&self) -> impl Iterator<Item = (PathId, Epoch)> + '_ {
+        let live = self.paths.iter().enumerate();
+        let live = live.filter(|(_, p)| matches!(p.link, path::Link::Connecting | path::Link::Up));
+        let live = live.map(|(path, p)| (PathId(path as u16), p.epoch));
+        live.chain(self.closings.iter().map(|c| (PathId(c.path), c.epoch)))
     }
 
     #[inline]

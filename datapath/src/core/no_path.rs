@@ -9,20 +9,39 @@ use super::{Actions, Core};
 use protocol::{Instant, VolumeId};
 
 impl Core {
-    pub(super) fn wait_for_path(&mut self, now: Instant, s: u32, out: &mut Actions) {
+    /// Whether the command must be answered now, since there is no path: its time is over, or it was told not to wait.
+    pub(super) fn may_not_wait(&self, s: u32) -> bool {
         let slot = &self.slots[s];
-        let v = usize::from(slot.volume.0);
-        let failfast = self.requests.get(slot.request).failfast && self.volumes[v].ever_usable;
-        if self.volumes[v].failing || failfast {
-            let errno = if self.is_permanent(v) { ENODEV } else { EIO };
-            out.event(Event::NoPathFailed {
-                volume: VolumeId(v as u16),
-                failed: 1,
-            });
-            return self.finish(now, s, Some(errno), out);
+        let volume = &self.volumes[usize::from(slot.volume.0)];
+        volume.failing || (self.requests.get(slot.request).failfast && volume.ever_usable)
+    }
+
+    pub(super) fn fail_at_once(&mut self, now: Instant, s: u32, out: &mut Actions) {
+        let volume = self.slots[s].volume;
+        let permanent = self.is_permanent(usize::from(volume.0));
+        let errno = if permanent { ENODEV } else { EIO };
+        out.event(Event::NoPathFailed { volume, failed: 1 });
+        self.finish(now, s, Some(errno), out);
+    }
+
+    pub(super) fn wait_for_path(&mut self, s: u32) {
+        if self.slots[s].touched {
+            // The path that comes next is asked whatever it said before.
+            self.slots.cold_mut(s).tried = 0;
         }
+        let v = usize::from(self.slots[s].volume.0);
         self.slots[s].state = State::Queued;
         self.slots.push_back(&mut self.volumes[v].queue, s);
+    }
+
+    /// A loss while a volume's time is over already: its held writes fail as what comes later does.
+    pub(super) fn fail_what_may_not_wait(&mut self, now: Instant, out: &mut Actions) {
+        for v in 0..self.volumes.len() {
+            if self.volumes[v].failing && !self.closings.is_empty() {
+                let errno = if self.is_permanent(v) { ENODEV } else { EIO };
+                self.fail_waiting(now, VolumeId(v as u16), errno, out);
+            }
+        }
     }
 
     pub(super) fn begin_starving(&mut self, now: Instant, v: usize, out: &mut Actions) {
@@ -40,6 +59,7 @@ impl Core {
         let volume = &mut self.volumes[v];
         let outage = now.since(volume.starved_at);
         volume.starved_at = Instant::MAX;
+        volume.outage_end = now;
         volume.failing = false;
         self.starved -= 1;
         if volume.ever_usable {
@@ -80,6 +100,7 @@ impl Core {
         } else if self.volumes[v].failing && now < self.starved_until(v) {
             // A path that had declared the loss now says otherwise: the deadline counts again.
             self.volumes[v].failing = false;
+            self.wake_by(self.starved_until(v));
         }
     }
 
@@ -112,6 +133,20 @@ impl Core {
             failed += 1;
             self.finish(now, s, Some(errno), out);
         }
+        let mut delayed = std::mem::take(&mut self.scratch);
+        delayed.clear();
+        delayed.extend(self.delayed.iter().filter_map(|entry| {
+            let (_, s, generation) = entry.0;
+            let slot = &self.slots[s];
+            let waits = slot.generation == generation && slot.state == State::Delayed;
+            (waits && slot.volume == volume).then_some(s)
+        }));
+        delayed.sort_unstable();
+        for s in delayed.drain(..) {
+            failed += 1;
+            self.finish(now, s, Some(errno), out);
+        }
+        self.scratch = delayed;
         let barred = self.slots.members(&self.barred);
         for s in barred {
             if self.slots[s].volume == volume {

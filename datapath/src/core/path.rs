@@ -38,12 +38,16 @@ impl Link {
 /// What the evidence of I/O says of a path.
 ///
 /// ```text
-///   Good ◀──▶ Suspect          silence: asked by a probe on the data path
-///    │ ▲         │
-///    ▼ │         ▼
-///   Marginal ──▶ Probation     errors relative to traffic: the last resort, back by good probes
-///       ▲────────────┘
+///   Good ◀──▶ Suspect           silence: asked by a probe on the data path
+///    │ ▲        │ ▲
+///    ▼ │        ▼ │
+///   Probation ◀──▶ (Suspect)    lost once: the last resort until it has behaved for a moment
+///    │ ▲          │
+///    ▼ │          ▼
+///   Marginal ◀──▶ (Suspect)     flaky, or errors relative to traffic: the last resort, back through probation
 /// ```
+///
+/// Every edge is legal but the ones from Marginal to Good: a path in disgrace comes back through probation only.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Health {
     Good,
@@ -58,6 +62,8 @@ impl Health {
             (self, to),
             (Health::Good, Health::Suspect)
                 | (Health::Good, Health::Marginal)
+                | (Health::Good, Health::Probation)
+                | (Health::Suspect, Health::Probation)
                 | (Health::Suspect, Health::Good)
                 | (Health::Suspect, Health::Marginal)
                 | (Health::Marginal, Health::Probation)

@@ -116,6 +116,11 @@ impl Requests {
         guard.complete(outcome, out);
     }
 
+    /// Whatever becomes of its commands, the request fails.
+    pub fn fail(&mut self, index: u32, errno: i32) {
+        self.slots[index as usize].errno.get_or_insert(errno);
+    }
+
     #[inline]
     pub fn get(&self, index: u32) -> &Request {
         &self.slots[index as usize]

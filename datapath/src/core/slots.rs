@@ -27,35 +27,59 @@ pub enum State {
     Probe,
 }
 
+/// What every command needs, in one cache line.
 #[derive(Clone, Debug)]
+#[repr(align(64))]
 pub struct Slot {
+    pub lba: u64,
+    pub sent_at: Instant,
     pub generation: u32,
+    pub request: u32,
+    pub blocks: u32,
+    pub buf_offset: u32,
+    /// In flight on its path when it was sent, itself included.
+    pub depth: u32,
+    prev: u32,
+    next: u32,
+    pub volume: VolumeId,
+    pub path: u16,
     pub state: State,
     pub op: Op,
     pub fua: bool,
-    /// Ambiguous failures so far.
-    pub retries: u8,
-    pub volume: VolumeId,
-    pub path: u16,
-    pub request: u32,
-    pub lba: u64,
-    pub blocks: u32,
-    pub buf_offset: u32,
-    pub sent_at: Instant,
-    /// In flight on its path when it was sent, itself included.
-    pub depth: u32,
-    /// Sibling shards that have not noted the range yet.
-    pub acks_left: u32,
-    /// When the latest attempt was lost; `Instant::MAX`: none was.
+    /// Something went wrong before: its `Cold` says what.
+    pub touched: bool,
+}
+
+/// What only a command needs with which something went wrong.
+#[derive(Clone, Copy, Debug)]
+pub struct Cold {
+    /// Paths that refused it in this round, paths barred for good (DNR), and paths that gave an answer which may be the
+    /// path's fault or the volume's: they are blamed when another path succeeds.
+    pub tried: u128,
+    pub forbidden: u128,
+    pub blamed: u128,
+    /// When the latest attempt was lost; `Instant::MAX`: none was, or it was sent again.
     pub lost_at: Instant,
     /// When a path first refused it; `Instant::MAX`: none did.
     pub refused_at: Instant,
-    /// Paths that refused it in this round, and paths barred for good (DNR).
-    pub tried: u128,
-    pub forbidden: u128,
-    prev: u32,
-    next: u32,
+    /// Sibling shards that have not noted the range yet.
+    pub acks_left: u32,
+    /// Answers that may be the path's fault or the volume's.
+    pub ambiguous: u8,
+    /// Times that it was asked to wait: each wait is longer.
+    pub waits: u8,
 }
+
+const CLEAN: Cold = Cold {
+    tried: 0,
+    forbidden: 0,
+    blamed: 0,
+    lost_at: Instant::MAX,
+    refused_at: Instant::MAX,
+    acks_left: 0,
+    ambiguous: 0,
+    waits: 0,
+};
 
 impl Slot {
     pub fn end(&self) -> u64 {
@@ -84,6 +108,7 @@ impl Default for List {
 #[derive(Debug)]
 pub struct Slots {
     slots: Vec<Slot>,
+    cold: Vec<Cold>,
     free: u32,
     pub used: u32,
 }
@@ -92,6 +117,7 @@ impl Slots {
     pub fn with_capacity(n: usize) -> Self {
         Slots {
             slots: Vec::with_capacity(n),
+            cold: Vec::with_capacity(n),
             free: NONE,
             used: 0,
         }
@@ -101,27 +127,23 @@ impl Slots {
     pub fn insert(&mut self, request: u32, op: Op, volume: VolumeId, lba: u64, blocks: u32) -> u32 {
         self.used += 1;
         if self.free == NONE {
+            self.cold.push(CLEAN);
             self.slots.push(Slot {
+                lba,
+                sent_at: Instant::ZERO,
                 generation: 0,
+                request,
+                blocks,
+                buf_offset: 0,
+                depth: 0,
+                prev: NONE,
+                next: NONE,
+                volume,
+                path: 0,
                 state: State::Free,
                 op,
                 fua: false,
-                retries: 0,
-                volume,
-                path: 0,
-                request,
-                lba,
-                blocks,
-                buf_offset: 0,
-                sent_at: Instant::ZERO,
-                depth: 0,
-                acks_left: 0,
-                lost_at: Instant::MAX,
-                refused_at: Instant::MAX,
-                tried: 0,
-                forbidden: 0,
-                prev: NONE,
-                next: NONE,
+                touched: false,
             });
             return (self.slots.len() - 1) as u32;
         }
@@ -130,18 +152,27 @@ impl Slots {
         self.free = slot.next;
         slot.op = op;
         slot.fua = false;
-        slot.retries = 0;
         slot.volume = volume;
         slot.request = request;
         slot.lba = lba;
         slot.blocks = blocks;
         slot.buf_offset = 0;
-        slot.lost_at = Instant::MAX;
-        slot.refused_at = Instant::MAX;
-        slot.tried = 0;
-        slot.forbidden = 0;
         slot.next = NONE;
+        if slot.touched {
+            slot.touched = false;
+            self.cold[index as usize] = CLEAN;
+        }
         index
+    }
+
+    #[inline]
+    pub fn cold(&self, index: u32) -> &Cold {
+        &self.cold[index as usize]
+    }
+
+    pub fn cold_mut(&mut self, index: u32) -> &mut Cold {
+        self.slots[index as usize].touched = true;
+        &mut self.cold[index as usize]
     }
 
     #[inline]
@@ -205,6 +236,7 @@ impl Slots {
         list.len -= 1;
     }
 
+    #[inline]
     pub fn pop_front(&mut self, list: &mut List) -> Option<u32> {
         let head = list.head;
         if head == NONE {
@@ -212,6 +244,14 @@ impl Slots {
         }
         self.unlink(list, head);
         Some(head)
+    }
+
+    /// The requests whose commands of this kind are not over. For slow paths: it looks at every slot.
+    pub fn of(&self, volume: VolumeId, op: Op) -> impl Iterator<Item = u32> + '_ {
+        let live = |s: &&Slot| !matches!(s.state, State::Free | State::Probe);
+        let all = self.slots.iter().filter(live);
+        all.filter(move |s| s.volume == volume && s.op == op)
+            .map(|s| s.request)
     }
 
     /// The list's members, oldest first. For slow paths: it allocates.
@@ -275,5 +315,74 @@ mod tests {
         assert_eq!(a, b);
         assert!(s.current(old).is_none());
         assert!(s.current(s.ticket(b)).is_some());
+    }
+
+    use proptest::prelude::*;
+    use std::collections::VecDeque;
+
+    proptest! {
+        #![proptest_config(ProptestConfig {
+            rng_seed: proptest::test_runner::RngSeed::Fixed(1),
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        })]
+
+        /// Slots and lists against plain queues: order, lengths, free slots, and tickets that are current exactly while
+        /// their slot is in use.
+        #[test]
+        fn slots_and_lists_are_as_plain_queues(ops in prop::collection::vec((0..5u8, any::<u16>()), 1..300)) {
+            let mut slots = Slots::with_capacity(4);
+            let mut lists = [List::default(); 3];
+            let mut plain: [VecDeque<u32>; 3] = Default::default();
+            let mut old: Vec<Ticket> = Vec::new();
+            let mut most = 0;
+            for (op, n) in ops {
+                let (from, to) = (usize::from(n) % 3, usize::from(n / 3) % 3);
+                let at = usize::from(n / 9);
+                match op {
+                    0 | 1 => {
+                        let s = slots.insert(0, Op::Read, VolumeId(0), 0, 1);
+                        prop_assert_eq!(slots.cold(s).tried, 0);
+                        prop_assert!(!slots[s].touched);
+                        slots[s].state = State::Queued;
+                        slots.cold_mut(s).tried = 1;
+                        slots.push_back(&mut lists[to], s);
+                        plain[to].push_back(s);
+                    }
+                    2 => {
+                        let head = slots.pop_front(&mut lists[from]);
+                        prop_assert_eq!(head, plain[from].pop_front());
+                        if let Some(s) = head {
+                            slots.push_back(&mut lists[to], s);
+                            plain[to].push_back(s);
+                        }
+                    }
+                    _ if plain[from].is_empty() => {}
+                    _ => {
+                        let at = at % plain[from].len();
+                        let s = plain[from].remove(at).expect("within its length");
+                        slots.unlink(&mut lists[from], s);
+                        if op == 3 {
+                            old.push(slots.ticket(s));
+                            slots.remove(s);
+                        } else {
+                            slots.push_back(&mut lists[to], s);
+                            plain[to].push_back(s);
+                        }
+                    }
+                }
+                let used: usize = plain.iter().map(VecDeque::len).sum();
+                most = most.max(used);
+                prop_assert_eq!(slots.used as usize, used);
+                prop_assert_eq!(slots.slots.len(), most, "free slots are used again");
+                for (list, plain) in lists.iter().zip(&plain) {
+                    prop_assert_eq!(list.len as usize, plain.len());
+                    prop_assert_eq!(&slots.members(list), &Vec::from(plain.clone()));
+                }
+                for ticket in &old {
+                    prop_assert!(slots.current(*ticket).is_none());
+                }
+            }
+        }
     }
 }

@@ -19,7 +19,7 @@ pub struct PathState {
     /// Attempts since the path was lost.
     pub tries: u32,
     pub ever_up: bool,
-    /// How long the latest connection took to make.
+    /// The shortest time in which a connection was made.
     pub connect_took: Duration,
     pub inflight: List,
     /// Anything that came back over the present association.
@@ -32,11 +32,22 @@ pub struct PathState {
     pub good_probes: u32,
     /// Grows with errors of the path, shrinks with each success: errors relative to traffic.
     pub errors: u32,
-    /// The latest losses, oldest first: three close together make the path flaky.
-    pub losses: [Instant; 3],
+    /// Demoted by a loss or by errors: the last resort until it has proved itself for as long as `hold` says.
+    pub quarantined: bool,
+    /// Demotions that came close after each other: each makes the next proof four times as long.
+    pub demotions: u32,
+    /// Since when it has behaved; `Instant::MAX`: it is not up.
+    pub behaved_since: Instant,
+    /// When it was trusted again after its latest demotion.
+    pub released_at: Instant,
+    pub lost_at: Instant,
     /// A silence verdict that the very next connection refuted doubles the path's patience, this many times.
     pub doubt: u32,
     pub refresh_at: Instant,
+    /// When access states were last asked for.
+    pub asked_at: Option<Instant>,
+    /// The volume whose identity is asked next, where several are in question.
+    pub asked_volume: u16,
     pub silent_loss: bool,
 }
 
@@ -55,7 +66,7 @@ impl PathState {
             retry_at: if present { now } else { Instant::MAX },
             tries: 0,
             ever_up: false,
-            connect_took: Duration::ZERO,
+            connect_took: Duration::MAX,
             inflight: List::default(),
             last_heard: now,
             suspect_at: Instant::MAX,
@@ -63,9 +74,15 @@ impl PathState {
             probe_at: Instant::MAX,
             good_probes: 0,
             errors: 0,
-            losses: [Instant::ZERO; 3],
+            quarantined: false,
+            demotions: 0,
+            behaved_since: Instant::MAX,
+            released_at: now,
+            lost_at: Instant::ZERO,
             doubt: 0,
             refresh_at: Instant::MAX,
+            asked_at: None,
+            asked_volume: 0,
             silent_loss: false,
         }
     }
@@ -90,7 +107,6 @@ pub struct PathVolume {
     pub verified: Shown,
     /// The path's last word was that the volume is not there, or lost for good.
     pub gone: bool,
-    pub usable: bool,
 }
 
 impl Default for PathVolume {
@@ -99,7 +115,6 @@ impl Default for PathVolume {
             access: Access::Inaccessible,
             verified: Shown::Unknown,
             gone: false,
-            usable: false,
         }
     }
 }
@@ -107,6 +122,9 @@ impl Default for PathVolume {
 #[derive(Debug)]
 pub struct VolumeState {
     pub blocks: u64,
+    /// Paths that can carry its I/O, and those of them that may: a path in quarantine only where there is no other.
+    pub capable: u128,
+    pub usable: u128,
     /// Usable paths of the best rank, in the order of configuration.
     pub candidates: Vec<u16>,
     pub cursor: u32,
@@ -117,18 +135,23 @@ pub struct VolumeState {
     /// The deadline has passed, or loss is permanent: what comes now fails at once.
     pub failing: bool,
     pub ever_usable: bool,
+    /// When its latest outage ended.
+    pub outage_end: Instant,
 }
 
 impl VolumeState {
     pub fn new(blocks: u64, now: Instant, paths: usize) -> Self {
         VolumeState {
             blocks,
+            capable: 0,
+            usable: 0,
             candidates: Vec::with_capacity(paths),
             cursor: 0,
             queue: List::default(),
             starved_at: now,
             failing: false,
             ever_usable: false,
+            outage_end: Instant::ZERO,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Deadlines. One sweep looks at everything that waits for a time and says when to look again: it runs some tens of
 //! times a second, so that the hot path keeps no timer of its own.
 
-use super::path::{Admin, Health, Link};
+use super::path::{Admin, Link};
 use super::slots::State;
 use super::{Actions, Core, times};
 use protocol::{Instant, PathId};
@@ -15,8 +15,9 @@ impl Core {
         for path in self.path_indices() {
             next = next.min(self.tick_link(now, path, out));
             next = next.min(self.judge_silence(now, path, out));
-            next = next.min(self.tick_probe(now, path, out));
+            // First what is asked for a reason: its probe serves as the idle one.
             next = next.min(self.tick_refresh(now, path, out));
+            next = next.min(self.tick_probe(now, path, out));
         }
         next = next.min(self.tick_closings(now, out));
         next = next.min(self.tick_delayed(now, out));
@@ -32,6 +33,10 @@ impl Core {
         match p.link {
             Link::Up => return Instant::MAX,
             _ if now < p.retry_at => return p.retry_at,
+            // The loop lagged: what it was told may wait behind this call.
+            Link::Connecting if now < self.resumed_at + times::RECHECK => {
+                return self.resumed_at + times::RECHECK;
+            }
             Link::Connecting => {
                 let epoch = p.epoch;
                 out.push(super::Action::Disconnect {
@@ -52,8 +57,7 @@ impl Core {
         if p.link != Link::Up || p.admin == Admin::Absent || p.probe.is_some() {
             return Instant::MAX;
         }
-        let returning = matches!(p.health, Health::Marginal | Health::Probation);
-        let since = if returning && p.probe_at != Instant::MAX {
+        let since = if p.quarantined && p.probe_at != Instant::MAX {
             p.probe_at
         } else {
             p.last_heard
@@ -86,8 +90,6 @@ impl Core {
             self.delayed.pop();
             let slot = &self.slots[s];
             if slot.generation == generation && slot.state == State::Delayed {
-                // A new round: every path may be asked again.
-                self.slots[s].tried = 0;
                 self.place(now, s, out);
             }
         }

@@ -21,7 +21,8 @@ impl Core {
         health * 4 + admin * 2 + access
     }
 
-    fn derive_usable(&self, path: u16, volume: usize) -> bool {
+    /// Whether the path can carry the volume's I/O at all.
+    fn derive_capable(&self, path: u16, volume: usize) -> bool {
         let p = &self.paths[usize::from(path)];
         let pv = self.pv(path, volume);
         p.link == Link::Up
@@ -31,24 +32,43 @@ impl Core {
     }
 
     /// Something about a path changed: every volume's view of it follows.
-    pub(super) fn refresh_path(&mut self, now: Instant, path: u16, out: &mut Actions) {
+    pub(super) fn refresh_paths(&mut self, now: Instant, out: &mut Actions) {
         for v in 0..self.volumes.len() {
-            self.refresh_volume(now, path, v, out);
+            self.refresh_volume(now, v, out);
         }
     }
 
-    pub(super) fn refresh_volume(&mut self, now: Instant, path: u16, v: usize, out: &mut Actions) {
-        let usable = self.derive_usable(path, v);
-        if usable != self.pv(path, v).usable {
-            self.pv_mut(path, v).usable = usable;
+    pub(super) fn refresh_volume(&mut self, now: Instant, v: usize, out: &mut Actions) {
+        let (mut capable, mut sound, mut clear) = (0u128, 0u128, 0u128);
+        for path in self.path_indices() {
+            if !self.derive_capable(path, v) {
+                continue;
+            }
+            let p = &self.paths[usize::from(path)];
+            let bit = 1u128 << path;
+            capable |= bit;
+            if !p.quarantined {
+                sound |= bit;
+                clear |= if p.health == Health::Suspect { 0 } else { bit };
+            }
+        }
+        // Paths in quarantine are the last resort: used only while nothing else is known to answer.
+        let usable = if clear != 0 { sound } else { capable };
+        let volume = &mut self.volumes[v];
+        let changed = volume.usable ^ usable;
+        volume.capable = capable;
+        volume.usable = usable;
+        for path in bits(changed) {
             out.event(Event::Usable {
                 path: PathId(path),
                 volume: VolumeId(v as u16),
-                usable,
+                usable: usable & (1 << path) != 0,
             });
         }
-        self.recompute_candidates(v);
-        let starving = self.volumes[v].candidates.is_empty();
+        let mut list = std::mem::take(&mut self.volumes[v].candidates);
+        self.best_of(v, usable, &mut list);
+        self.volumes[v].candidates = list;
+        let starving = usable == 0;
         let was_starving = self.volumes[v].starved_at != Instant::MAX;
         match (was_starving, starving) {
             (false, true) => self.begin_starving(now, v, out),
@@ -58,14 +78,11 @@ impl Core {
         }
     }
 
-    fn recompute_candidates(&mut self, v: usize) {
-        let mut list = std::mem::take(&mut self.volumes[v].candidates);
+    /// The paths of the best rank among `mask`, in the order of configuration.
+    pub(super) fn best_of(&self, v: usize, mask: u128, list: &mut Vec<u16>) {
         list.clear();
         let mut best = u32::MAX;
-        for path in self.path_indices() {
-            if !self.pv(path, v).usable {
-                continue;
-            }
+        for path in bits(mask) {
             let rank = self.rank(path, v);
             if rank < best {
                 best = rank;
@@ -75,7 +92,6 @@ impl Core {
                 list.push(path);
             }
         }
-        self.volumes[v].candidates = list;
     }
 
     pub(super) fn access_told(
@@ -105,7 +121,7 @@ impl Core {
         if !access.accessible() {
             self.ask_again(now, path);
         }
-        self.refresh_volume(now, path, v, out);
+        self.refresh_volume(now, v, out);
     }
 
     pub(super) fn identity_told(
@@ -143,20 +159,50 @@ impl Core {
         if verified != Shown::Right {
             self.ask_again(now, path);
         }
-        self.refresh_volume(now, path, v, out);
+        self.refresh_volume(now, v, out);
     }
 
-    /// The states of a path are asked for now and again until they allow I/O.
+    /// The states of a path are asked for now and again until they allow I/O. Many commands that are refused together
+    /// ask once: again a moment later, because the answer may have been on its way already.
     pub(super) fn ask(&mut self, now: Instant, path: u16, out: &mut Actions) {
-        if self.paths[usize::from(path)].link == Link::Up {
-            out.push(Action::Refresh { path: PathId(path) });
-            self.ask_again(now, path);
+        let p = &mut self.paths[usize::from(path)];
+        if p.link != Link::Up {
+            return;
+        }
+        if let Some(at) = p.asked_at
+            && now < at + times::RECHECK
+        {
+            p.refresh_at = at + times::RECHECK;
+            self.wake_by(at + times::RECHECK);
+            return;
+        }
+        p.asked_at = Some(now);
+        out.push(Action::Refresh { path: PathId(path) });
+        self.ask_again(now, path);
+        self.ask_identity(now, path, out);
+    }
+
+    /// A volume that was not recognised on this path is asked for its identity by a probe.
+    fn ask_identity(&mut self, now: Instant, path: u16, out: &mut Actions) {
+        let n = self.volumes.len();
+        let from = usize::from(self.paths[usize::from(path)].asked_volume);
+        let unknown = (from..from + n).map(|v| v % n);
+        let found = unknown
+            .into_iter()
+            .find(|v| self.pv(path, *v).verified != Shown::Right);
+        if let Some(v) = found {
+            self.paths[usize::from(path)].asked_volume = ((v + 1) % n) as u16;
+            self.probe_volume(now, path, VolumeId(v as u16), out);
         }
     }
 
     pub(super) fn ask_again(&mut self, now: Instant, path: u16) {
         let at = now + times::REFRESH_EVERY;
-        self.paths[usize::from(path)].refresh_at = at;
+        let p = &mut self.paths[usize::from(path)];
+        p.refresh_at = match p.refresh_at {
+            earlier if earlier > now => earlier.min(at),
+            _ => at,
+        };
         self.wake_by(at);
     }
 
@@ -172,4 +218,16 @@ impl Core {
     fn knows(&self, path: u16, volume: VolumeId) -> bool {
         usize::from(path) < self.paths.len() && usize::from(volume.0) < self.volumes.len()
     }
+}
+
+/// The paths in a mask, in the order of configuration.
+pub(super) fn bits(mut mask: u128) -> impl Iterator<Item = u16> {
+    std::iter::from_fn(move || {
+        if mask == 0 {
+            return None;
+        }
+        let path = mask.trailing_zeros() as u16;
+        mask &= mask - 1;
+        Some(path)
+    })
 }

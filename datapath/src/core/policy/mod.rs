@@ -198,4 +198,117 @@ mod tests {
             );
         }
     }
+
+    use proptest::prelude::*;
+
+    fn some_views() -> impl Strategy<Value = Vec<View>> {
+        let view = (
+            0..40u32,
+            0..1u64 << 30,
+            1..1u64 << 40,
+            0..1u64 << 34,
+            0..1u64 << 30,
+            0..3u16,
+        );
+        prop::collection::vec(view, 1..12).prop_map(|all| {
+            let view = |(inflight, bytes, slot_fp, oldest, tail, distance)| View {
+                inflight,
+                bytes: if inflight == 0 { 0 } else { bytes },
+                slot_fp,
+                oldest: if inflight == 0 {
+                    Instant::MAX
+                } else {
+                    Instant(oldest)
+                },
+                tail: Duration(tail),
+                distance,
+            };
+            all.into_iter().map(view).collect()
+        })
+    }
+
+    /// What each policy is said to do, computed in the plainest way.
+    fn expected(policy: Policy, now: Instant, v: &[View], candidates: &[u16], cursor: u32) -> u16 {
+        let n = candidates.len();
+        let turned = (0..n).map(|i| candidates[(cursor as usize + i) % n]);
+        let view = |p: u16| &v[usize::from(p)];
+        let least = |cost: &dyn Fn(u16) -> u128| {
+            // The first of several smallest, as `min_by_key` says.
+            turned
+                .clone()
+                .min_by_key(|p| cost(*p))
+                .expect("a candidate")
+        };
+        match policy {
+            Policy::RoundRobin => candidates[cursor as usize % n],
+            Policy::QueueDepth => least(&|p| u128::from(view(p).inflight)),
+            Policy::LeastBytes => least(&|p| u128::from(view(p).bytes)),
+            Policy::Adaptive => least(&|p| {
+                let x = view(p);
+                let queue = (u128::from(x.inflight) + 1) * u128::from(x.slot_fp) / 256;
+                let age = u128::from(now.0.saturating_sub(x.oldest.0));
+                let overdue = x.inflight > 0 && age > u128::from(x.tail.0);
+                queue + if overdue { age } else { 0 }
+            }),
+            Policy::Numa => {
+                let near = candidates.iter().map(|p| view(*p).distance).min();
+                let nearest = candidates.iter().find(|p| Some(view(**p).distance) == near);
+                *nearest.expect("a candidate")
+            }
+            Policy::Failover => candidates[0],
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig {
+            rng_seed: proptest::test_runner::RngSeed::Fixed(1),
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        })]
+
+        #[test]
+        fn every_policy_chooses_as_it_is_said_to(
+            v in some_views(),
+            left_out in any::<u16>(),
+            cursor in 0..1_000u32,
+            now in 0..1u64 << 35,
+        ) {
+            let mut candidates: Vec<u16> = (0..v.len() as u16)
+                .filter(|p| left_out & (1 << p) == 0)
+                .collect();
+            if candidates.is_empty() {
+                candidates.push(0);
+            }
+            let now = Instant(now);
+            for policy in [
+                Policy::Adaptive,
+                Policy::RoundRobin,
+                Policy::QueueDepth,
+                Policy::LeastBytes,
+                Policy::Numa,
+                Policy::Failover,
+            ] {
+                let mut turned = cursor;
+                let chosen = choose(policy, now, &v, &candidates, &mut turned);
+                let want = expected(policy, now, &v, &candidates, cursor);
+                prop_assert_eq!(chosen, want, "{:?}", policy);
+            }
+        }
+
+        #[test]
+        fn the_tail_is_never_below_the_latest_answer_and_service_stays_between_samples(
+            samples in prop::collection::vec((1..1u64 << 40, 1..64u32), 1..200),
+        ) {
+            let mut view = View::new(0);
+            let (mut low, mut high) = (view.slot_fp, view.slot_fp);
+            for (latency, depth) in samples {
+                view.sample(Duration(latency), depth, 6);
+                let fp = (latency << View::FRACTION) / u64::from(depth);
+                low = low.min(fp);
+                high = high.max(fp);
+                prop_assert!(view.tail.0 >= latency);
+                prop_assert!(view.slot_fp >= low && view.slot_fp <= high);
+            }
+        }
+    }
 }

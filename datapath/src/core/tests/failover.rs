@@ -172,7 +172,7 @@ fn what_waited_for_a_path_is_sent_in_order_when_one_is_back() {
     for n in 0..5 {
         b.submit(Op::Read, n, 1, n);
     }
-    b.pass(MS(1));
+    b.pass(MS(60));
     b.said.clear();
     b.bring_up(0, Access::Optimized);
     let lbas: Vec<u64> = b.issued().iter().map(|i| i.2).collect();

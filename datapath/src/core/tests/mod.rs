@@ -1,6 +1,8 @@
 //! The core against a scripted ring: a handful of paths that a test connects, breaks and answers for by hand.
 
+mod deadlines;
 mod failover;
+mod review;
 mod states;
 
 use super::*;
@@ -71,12 +73,20 @@ impl Bench {
 
     pub fn tell(&mut self, input: Input) {
         self.core.handle(self.now, input, &mut self.out);
-        self.said.extend(self.out.drain());
+        self.take();
+    }
+
+    fn take(&mut self) {
+        for action in self.out.drain() {
+            let illegal = matches!(action, Action::Event(Event::Illegal { .. }));
+            assert!(!illegal, "{action:?}");
+            self.said.push(action);
+        }
     }
 
     pub fn tick(&mut self) {
         self.core.on_deadline(self.now, &mut self.out);
-        self.said.extend(self.out.drain());
+        self.take();
     }
 
     /// Lets time pass, calling the core at each of its deadlines.
@@ -142,6 +152,12 @@ impl Bench {
             path: PathId(path),
             epoch,
         });
+    }
+
+    /// The broken path's next connection stands.
+    pub fn bring_down_and_up(&mut self, path: u16) {
+        self.pass(Duration::from_millis(60));
+        self.bring_up(path, Access::Optimized);
     }
 
     pub fn done(&mut self, path: u16, ticket: Ticket, status: Status) {

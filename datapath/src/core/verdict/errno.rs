@@ -18,10 +18,7 @@ pub fn judge(errno: i32) -> Verdict {
         EOPNOTSUPP | ENOSPC | EREMOTEIO | EBADE | ENODATA | EILSEQ | ETIME => Verdict::Fatal(errno),
         EINVAL | EPERM => Verdict::Fatal(errno),
         // The block layer's catch-all: of the path or of the volume. Others are tried a few times.
-        EIO => Verdict::RetryElsewhere {
-            demote: true,
-            forbid: false,
-        },
+        EIO => Verdict::Ambiguous { blame: true },
         // ETIMEDOUT, ENOLINK, ENODEV, ECONNRESET, EPIPE and what a transport can say besides.
         _ => ELSEWHERE,
     }
@@ -42,7 +39,8 @@ mod tests {
         ] {
             assert_eq!(judge(errno), Verdict::Fatal(errno));
         }
-        for errno in [EIO, ETIMEDOUT, ENOLINK, ENODEV, 104, 32, 111, 113] {
+        assert_eq!(judge(EIO), Verdict::Ambiguous { blame: true });
+        for errno in [ETIMEDOUT, ENOLINK, ENODEV, 104, 32, 111, 113] {
             assert_eq!(judge(errno), ELSEWHERE, "{errno}");
         }
         assert_eq!(judge(0), Verdict::Done);

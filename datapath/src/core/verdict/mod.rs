@@ -17,11 +17,18 @@ pub enum Verdict {
     Done,
     /// Trouble that is not the path's: try again after this long, on any path.
     RetryLater(Duration),
+    /// This path has no room now: try another at once, and after this long where all are full.
+    Busy(Duration),
     /// The path (not the volume) is at fault: try another; `demote` counts against the path's health, `forbid` bars
     /// this I/O from this path (DNR).
     RetryElsewhere {
         demote: bool,
         forbid: bool,
+    },
+    /// The path's fault or the volume's: try another, a bounded number of times. `blame`: where another succeeds, it
+    /// was the path's, and counts against its health.
+    Ambiguous {
+        blame: bool,
     },
     /// The path told its access state: believe it, ask for the others, and try another path.
     Access {
@@ -65,7 +72,7 @@ const ELSEWHERE: Verdict = Verdict::RetryElsewhere {
 pub fn judge(status: Status) -> Verdict {
     match status {
         Status::Ok => Verdict::Done,
-        Status::Busy => Verdict::RetryLater(Duration::from_millis(1)),
+        Status::Busy => Verdict::Busy(Duration::from_millis(1)),
         Status::Nvme(nvme) => nvme::judge(nvme),
         Status::Sense(sense) => scsi::judge(sense),
         Status::Errno(errno) => errno::judge(errno),

@@ -40,10 +40,7 @@ pub fn judge(status: NvmeStatus) -> Verdict {
         _ if status.dnr => Verdict::Fatal(EIO),
         _ if status.crd != 0 => Verdict::RetryLater(delay(status.crd)),
         // Transient transport, power loss, internal error and what newer revisions add: somewhere else, a few times.
-        _ => Verdict::RetryElsewhere {
-            demote: false,
-            forbid: false,
-        },
+        _ => Verdict::Ambiguous { blame: false },
     }
 }
 
@@ -65,10 +62,7 @@ mod tests {
     #[test]
     fn every_row() {
         let elsewhere = ELSEWHERE;
-        let soft = Verdict::RetryElsewhere {
-            demote: false,
-            forbid: false,
-        };
+        let soft = Verdict::Ambiguous { blame: false };
         let rows: &[(u16, Verdict)] = &[
             (0x000, Verdict::Done),
             (0x001, Verdict::Fatal(EOPNOTSUPP)),
