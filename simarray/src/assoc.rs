@@ -154,8 +154,11 @@ impl Array {
         if self.conns.at(conn).host_open {
             self.host_end_breaks(conn);
         }
-        self.end_at_array(conn, Ending::Broken, self.now);
-        self.forget_if_over(conn);
+        if self.conns.at(conn).array == ArrayEnd::Closed {
+            self.forget_if_over(conn);
+        } else {
+            self.end_at_array(conn, Ending::Broken, self.now);
+        }
     }
 
     /// The array's end closes. `lost_at` is when the array lost the association, which may lie behind a stall.

@@ -17,34 +17,36 @@ impl Array {
             else {
                 continue;
             };
+            let share = match &active.fault {
+                Fault::Error { share, .. }
+                | Fault::Busy { share, .. }
+                | Fault::Late { share, .. } => *share,
+                _ => continue,
+            };
+            if !active.stream.percent(share) {
+                continue;
+            }
             match &active.fault {
-                Fault::Error { status, share, .. } => {
-                    if active.stream.percent(*share) {
-                        command.injected.get_or_insert(*status);
-                    }
+                Fault::Error { status, .. } => {
+                    command.injected.get_or_insert(*status);
                 }
-                Fault::Busy { share, .. } => {
-                    if active.stream.percent(*share) {
-                        command.injected.get_or_insert(Status::Busy);
-                    }
+                Fault::Busy { .. } => {
+                    command.injected.get_or_insert(Status::Busy);
                 }
                 Fault::Late {
                     after_lo,
                     after_hi,
-                    share,
                     beyond_fence,
                     ..
                 } => {
-                    if active.stream.percent(*share) {
-                        let after = active
-                            .stream
-                            .between(after_lo.0, after_hi.0.max(after_lo.0));
-                        let until = self.now.saturating_add(after);
-                        if command.held_until.is_none_or(|held| held < until) {
-                            command.held_until = Some(until);
-                        }
-                        command.beyond_fence |= *beyond_fence;
+                    let after = active
+                        .stream
+                        .between(after_lo.0, after_hi.0.max(after_lo.0));
+                    let until = self.now.saturating_add(after);
+                    if command.held_until.is_none_or(|held| held < until) {
+                        command.held_until = Some(until);
                     }
+                    command.beyond_fence |= *beyond_fence;
                 }
                 _ => {}
             }
