@@ -171,6 +171,10 @@ impl Array {
     /// The host closes its end. Nothing of this association is delivered to the host from here on.
     pub fn close(&mut self, now: Instant, assoc: Assoc) {
         self.set_now(now);
+        // A break of this very moment, which the driver has not fetched yet, is no news any more.
+        self.out.retain(|out| {
+            !matches!(out, Out::Broken { assoc: a } | Out::Refused { assoc: a } if *a == assoc)
+        });
         if let Some(conn) = self.find(assoc) {
             self.close_host_end(conn);
         }

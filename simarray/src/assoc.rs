@@ -216,7 +216,7 @@ impl Array {
         let p = &mut self.paths[path as usize];
         p.keep_alive_turn = p.keep_alive_turn.wrapping_add(1);
         let turn = p.keep_alive_turn;
-        let at = p.dead_since + KEEP_ALIVE.0;
+        let at = (p.dead_since + KEEP_ALIVE.0).max(self.now);
         self.schedule(at, Kind::KeepAlive, Key { index: path, turn });
     }
 

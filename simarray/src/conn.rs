@@ -126,7 +126,9 @@ pub(crate) struct Path {
     /// Active faults, counted.
     pub resets: u32,
     pub dead: [u32; 2],
+    /// The array has heard nothing since then: a short heal that ends before anything is sent again does not count.
     pub dead_since: u64,
+    pub silent: bool,
     pub heal_turn: [u32; 2],
     pub keep_alive_turn: u32,
     /// Slots of active faults that concern each message, or each command (`late`, `error`, `busy`, `duplicate`).
@@ -155,6 +157,7 @@ impl Path {
             resets: 0,
             dead: [0; 2],
             dead_since: 0,
+            silent: false,
             heal_turn: [0; 2],
             keep_alive_turn: 0,
             delays: Vec::new(),

@@ -205,7 +205,10 @@ impl Array {
         if direction == TO_ARRAY {
             let now = self.now;
             let p = &mut self.paths[path as usize];
-            p.dead_since = now;
+            if !p.silent {
+                p.dead_since = now;
+                p.silent = true;
+            }
             self.watch_keep_alive(path);
         }
     }
@@ -230,6 +233,9 @@ impl Array {
         let (path, direction) = ((key.index / 2) as usize, (key.index % 2) as usize);
         if self.paths[path].heal_turn[direction] != key.turn {
             return;
+        }
+        if direction == TO_ARRAY {
+            self.paths[path].silent = false;
         }
         // A delivery may make the array forget a connection, so the list is walked as it was.
         for conn in self.paths[path].conns.clone() {
