@@ -63,9 +63,10 @@ impl Event {
         KINDS[(self.order & 15) as usize]
     }
 
+    /// One wide number to compare, which costs no branch.
     #[inline]
-    fn before(&self, other: &Event) -> bool {
-        (self.at, self.order) < (other.at, other.order)
+    fn rank(&self) -> u128 {
+        (u128::from(self.at) << 64) | u128::from(self.order)
     }
 }
 
@@ -94,11 +95,12 @@ impl Events {
             key,
         };
         self.next += 1;
+        let rank = event.rank();
         let mut hole = self.heap.len();
         self.heap.push(event);
         while hole > 0 {
             let parent = (hole - 1) / 4;
-            if !event.before(&self.heap[parent]) {
+            if rank >= self.heap[parent].rank() {
                 break;
             }
             self.heap[hole] = self.heap[parent];
@@ -113,25 +115,26 @@ impl Events {
         let Some(&first) = self.heap.first() else {
             return Some(last);
         };
+        let rank = last.rank();
         let heap = &mut self.heap[..];
         let mut hole = 0;
         loop {
             let child = hole * 4 + 1;
-            if child >= heap.len() {
+            let Some(children) = heap.get(child..(child + 4).min(heap.len())) else {
                 break;
-            }
-            let end = (child + 4).min(heap.len());
-            let mut least = child;
-            for i in child + 1..end {
-                if heap[i].before(&heap[least]) {
-                    least = i;
+            };
+            let (mut least, mut least_rank) = (0, u128::MAX);
+            for (i, candidate) in children.iter().enumerate() {
+                let candidate = candidate.rank();
+                if candidate < least_rank {
+                    (least, least_rank) = (i, candidate);
                 }
             }
-            if !heap[least].before(&last) {
+            if least_rank >= rank {
                 break;
             }
-            heap[hole] = heap[least];
-            hole = least;
+            heap[hole] = heap[child + least];
+            hole = child + least;
         }
         heap[hole] = last;
         Some(first)

@@ -33,7 +33,7 @@ fn storm_config(seed: u64, cache: Cache, ccr: bool) -> Config {
     c.cache = cache;
     c.tail = Tail::Exp;
     c.parallel = 2;
-    c.asymmetric = seed % 3 != 0;
+    c.asymmetric = !seed.is_multiple_of(3);
     c.ccr = ccr.then_some(Duration::from_millis(1));
     c.paths[3].bits_per_s = Some(800_000_000);
     c
