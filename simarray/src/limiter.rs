@@ -73,7 +73,7 @@ impl Limiter {
             _ => 0,
         };
         let starts = now.max(self.last_leave).max(gate);
-        let leaves = starts + serialise_ns(w.bytes, self.bits_per_s);
+        let leaves = starts.saturating_add(serialise_ns(w.bytes, self.bits_per_s));
         self.head = Some(Head { starts, leaves });
         self.turn = self.turn.wrapping_add(1);
         Some(leaves)
@@ -103,7 +103,10 @@ impl Limiter {
         let bits = u128::from(left_ns) * u128::from(before);
         let leaves = match bits_per_s {
             0 => now,
-            rate => now + u64::try_from(bits.div_ceil(u128::from(rate))).unwrap_or(u64::MAX / 2),
+            rate => {
+                let ns = u64::try_from(bits.div_ceil(u128::from(rate))).unwrap_or(u64::MAX);
+                now.saturating_add(ns)
+            }
         };
         self.head = Some(Head { leaves, ..head });
         self.turn = self.turn.wrapping_add(1);

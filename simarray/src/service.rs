@@ -116,7 +116,7 @@ impl Array {
         if let Some(entry) = self.commands.get_mut(key) {
             entry.place = Place::Forward;
         }
-        let at = self.now + self.settings.forward_ns;
+        let at = self.now.saturating_add(self.settings.forward_ns);
         self.schedule(at, Kind::Forwarded, key);
     }
 
@@ -176,7 +176,7 @@ impl Array {
             controller.servers[server as usize] = key;
             command.place = Place::Running;
             command.server = server;
-            command.ends_at = self.now + command.service_ns;
+            command.ends_at = self.now.saturating_add(command.service_ns);
             let at = command.ends_at;
             self.schedule(at, Kind::ServiceEnd, key);
         } else {

@@ -62,9 +62,9 @@ impl Array {
         };
         let direction = usize::from(message.direction);
         let path = self.conns.at(message.conn).path as usize;
-        let mut arrival = sent + self.paths[path].latency_ns;
+        let mut arrival = sent.saturating_add(self.paths[path].latency_ns);
         if !self.paths[path].delays.is_empty() {
-            arrival += self.drawn_delay(path);
+            arrival = arrival.saturating_add(self.drawn_delay(path));
         }
         let conn = self.conns.at_mut(message.conn);
         arrival = arrival.max(conn.last_arrival[direction]);

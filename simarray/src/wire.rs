@@ -58,7 +58,8 @@ impl Line {
     /// When a message that comes at `at` is through.
     #[inline]
     pub fn pass(&mut self, at: u64, bytes: u64) -> u64 {
-        self.free_at = self.free_at.max(at) + serialise_ns(bytes, self.bits_per_s);
+        let takes = serialise_ns(bytes, self.bits_per_s);
+        self.free_at = self.free_at.max(at).saturating_add(takes);
         self.free_at
     }
 }

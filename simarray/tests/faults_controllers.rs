@@ -211,6 +211,29 @@ fn a_volatile_cache_is_lost_but_for_what_was_flushed_or_forced() {
 }
 
 #[test]
+fn a_volume_that_is_handed_back_in_order_leaves_nothing_dirty_behind() {
+    let mut p = Port::connected(volatile());
+    p.start(1, crash(0));
+    p.at(S);
+    p.send(1, 1, write(0, 1)); // B owns it for now
+    p.at(2 * S);
+    p.end(1);
+    p.at(3 * S);
+    p.start(2, crash(1));
+    p.at(4 * S);
+    assert_eq!(lost(&p), []);
+    // Without the hand-over it is lost with B.
+    let mut p = Port::connected(volatile());
+    p.start(1, crash(0));
+    p.at(S);
+    p.send(1, 1, write(0, 1));
+    p.at(2 * S);
+    p.start(2, crash(1));
+    p.at(3 * S);
+    assert_eq!(lost(&p), [(2 * S, 0, 8, 0)]);
+}
+
+#[test]
 fn after_a_loss_the_next_flush_and_each_in_flight_fail_once() {
     let mut c = volatile();
     c.service_write = Duration::from_millis(1);

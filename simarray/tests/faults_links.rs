@@ -251,6 +251,27 @@ fn without_a_cross_controller_reset_nothing_executes_later_than_cqt_after_the_lo
 }
 
 #[test]
+fn silences_that_begin_again_before_anything_is_resent_are_one() {
+    // 5 s of silence, 100 ms of a heal in which nothing is sent again, and silence: lost 10 s after the first began.
+    let mut p = Port::connected(config());
+    p.start(1, silence(&[0, 2]));
+    p.at(5 * S);
+    p.end(1);
+    p.at(5 * S + 100 * MS);
+    p.start(2, silence(&[0]));
+    p.at(5 * S + 300 * MS);
+    p.start(3, silence(&[2])); // here the host was heard in between
+    p.at(10 * S + MS - 1);
+    assert_eq!(p.array.associations(), 4);
+    p.at(10 * S + MS);
+    assert_eq!(p.array.associations(), 3);
+    p.at(15 * S + 300 * MS - 1);
+    assert_eq!(p.array.associations(), 3);
+    p.at(15 * S + 300 * MS);
+    assert_eq!(p.array.associations(), 2);
+}
+
+#[test]
 fn drop_answers_lets_commands_arrive_and_execute() {
     let mut p = Port::connected(config());
     p.start(1, Fault::DropAnswers { paths: paths(&[0]) });

@@ -168,7 +168,7 @@ impl Array {
         for server in 0..self.controllers[index].servers.len() {
             let key = self.controllers[index].servers[server];
             if let Some(command) = self.commands.get_mut(key) {
-                command.ends_at = self.now + command.service_ns;
+                command.ends_at = self.now.saturating_add(command.service_ns);
                 let at = command.ends_at;
                 self.schedule(at, Kind::ServiceEnd, key);
             }
