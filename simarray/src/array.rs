@@ -269,15 +269,23 @@ impl Array {
             out.append(&mut self.out);
             return;
         }
-        let Some(event) = self.events.pop() else {
+        let Some(event) = self.events.first().copied() else {
             return;
         };
         self.now = event.at;
+        if event.kind() == Kind::PortArrive {
+            match self.through_port(event.key) {
+                Some(through) => self.events.replace_first(through, Kind::Deliver, event.key),
+                None => drop(self.events.pop()),
+            }
+            return;
+        }
+        self.events.pop();
         std::mem::swap(&mut self.out, out);
         let key = event.key;
         match event.kind() {
             Kind::Deliver => self.deliver(key),
-            Kind::PortArrive => self.arrive_at_port(key),
+            Kind::PortArrive => {}
             Kind::LimiterEnter => self.enter_limiter(key),
             Kind::LimiterDone => self.leave_limiter(key),
             Kind::ServiceEnd => self.end_service(key),

@@ -93,12 +93,12 @@ impl Array {
         port.foresee(self.now, at, bytes)
     }
 
-    pub(crate) fn arrive_at_port(&mut self, key: Key) {
-        let Some(&message) = self.messages.get(key) else {
-            return;
-        };
+    /// A message reaches the receiving port: when it is through.
+    #[inline]
+    pub(crate) fn through_port(&mut self, key: Key) -> Option<u64> {
+        let &message = self.messages.get(key)?;
         if message.kept {
-            return;
+            return None;
         }
         let path = self.conns.at(message.conn).path as usize;
         let direction = usize::from(message.direction);
@@ -107,8 +107,7 @@ impl Array {
             TO_ARRAY => &mut self.array_ports[index],
             _ => &mut self.host_ports[index],
         };
-        let through = port.rx.pass(self.now, u64::from(message.bytes));
-        self.schedule(through, Kind::Deliver, key);
+        Some(port.rx.pass(self.now, u64::from(message.bytes)))
     }
 
     pub(crate) fn enter_limiter(&mut self, key: Key) {
