@@ -218,7 +218,7 @@ pub enum Fault {
         controller: u16,
         takeover: Duration,
     },
-    /// On all ports of the controllers behind these paths.
+    /// On these paths: name every path of a controller's ports for a change of its whole port group.
     Access {
         paths: Vec<(u16, PathId)>,
         state: Access,
