@@ -1,7 +1,47 @@
-//! Metrics of a run, by window. The driver tells what happens; nothing here knows the core or the array.
+//! Metrics of a run, by window. The driver tells what happens; nothing here steers a run.
+//!
+//! Everything is kept for each [segment](window) of the run apart and summed at the end, so that an I/O costs the same
+//! few counters whatever the windows turn out to be. Memory depends on the number of paths, never on the run's length.
+//!
+//! What the contract leaves open is decided here:
+//!
+//! - `app.ios`, `app.bytes`, `path.*.ios` and `path.*.bytes` count what was completed, failed ones included; `app.iops` and
+//!   `app.bytes_per_s` only what was completed without error. Write-zeroes count like discards: in `app.ios`, `app.bytes`,
+//!   `app.errors` and `app.all`, not in `app.write`. Flushes are in `app.flush`, `app.stall_max` and `path.*.inflight_max` only.
+//! - `path.*.errors` are answers with a bad status and commands that were abandoned with their connection;
+//!   `path.*.ios` are answers. Latency of a path runs from issue to answer.
+//! - `app.stall_max` of a window is the greatest age that a stall reached in it: a stall that ends there counts whole, one
+//!   that outlasts the window counts up to the window's end.
+//! - A window that never opened (the fault that it needs did not happen, or left no time) has no value at all, so that what is
+//!   expected of it fails. All other metrics have one, but for latencies and shares over nothing.
+//! - `no_path.time` is the time in which some shard of a host had no path to a volume, summed over volumes and hosts and clipped
+//!   to the window.
+//! - Verdicts of several shards on one path are one failover until the path is up again on every shard.
+//! - `failback.max` runs from the verdict "lost" until the path is usable again on every shard that had lost it.
 
-use crate::report::model::Value;
-use datapath::core::Event;
+mod app;
+mod balance;
+mod events;
+mod judge;
+mod latency;
+mod loss;
+mod measured;
+mod paths;
+mod recorder;
+mod starvation;
+#[cfg(test)]
+mod tests;
+mod timeline;
+mod told;
+mod usability;
+mod values;
+mod window;
+
+pub use judge::{judge, window_name};
+pub use measured::Measured;
+pub use recorder::Recorder;
+
+use crate::scenario::{Scenario, topology};
 use protocol::{Duration, Instant, Op};
 
 /// What is measured: names and sizes, once per run.
@@ -23,6 +63,25 @@ pub struct LayoutPath {
     pub path: u16,
 }
 
+impl Layout {
+    pub fn of(scenario: &Scenario) -> Layout {
+        Layout {
+            paths: topology::paths(scenario)
+                .into_iter()
+                .map(|p| LayoutPath {
+                    name: p.name,
+                    host: p.host,
+                    path: p.path.0,
+                })
+                .collect(),
+            workloads: scenario.workloads.iter().map(|w| w.name.clone()).collect(),
+            shards: scenario.host.shards,
+            volumes: scenario.volumes.len(),
+            duration: scenario.duration,
+        }
+    }
+}
+
 /// One I/O of an application is over.
 #[derive(Clone, Copy, Debug)]
 pub struct AppDone {
@@ -32,78 +91,4 @@ pub struct AppDone {
     /// Submission (closed loop) or arrival (open loop).
     pub since: Instant,
     pub ok: bool,
-}
-
-/// Collects.
-#[derive(Debug)]
-pub struct Recorder {
-    _layout: Layout,
-}
-
-impl Recorder {
-    pub fn new(layout: Layout) -> Recorder {
-        Recorder { _layout: layout }
-    }
-
-    /// An application's I/O enters (for `app.stall_max`).
-    #[inline]
-    pub fn app_submitted(&mut self, _now: Instant) {}
-
-    #[inline]
-    pub fn app_completed(&mut self, _now: Instant, _done: AppDone) {}
-
-    /// A command (not a probe) is sent on global path `path`.
-    #[inline]
-    pub fn issued(&mut self, _now: Instant, _path: u32, _op: Op, _bytes: u64) {}
-
-    /// Its answer arrived at the host on a standing connection. `ok`: status 0.
-    #[inline]
-    pub fn answered(
-        &mut self,
-        _now: Instant,
-        _path: u32,
-        _op: Op,
-        _bytes: u64,
-        _sent: Instant,
-        _ok: bool,
-    ) {
-    }
-
-    /// A command that was issued and will not be answered any more: its connection ended.
-    #[inline]
-    pub fn abandoned(&mut self, _now: Instant, _path: u32, _op: Op, _bytes: u64) {}
-
-    /// An event of the core of (`host`, `shard`): states, losses, redispatches, fences, starvation.
-    pub fn core_event(&mut self, _now: Instant, _host: u16, _shard: u16, _event: &Event) {}
-
-    /// A command reached the array (`array.ios`; probes are not told).
-    #[inline]
-    pub fn array_arrived(&mut self) {}
-
-    /// A command was executed for a request that one was already executed for (`array.duplicates`).
-    pub fn array_duplicate(&mut self) {}
-
-    pub fn registered(&mut self) {}
-
-    pub fn fault_started(&mut self, _now: Instant) {}
-
-    pub fn fault_ended(&mut self, _now: Instant) {}
-
-    pub fn violation(&mut self, _rule: &'static str) {}
-
-    /// The run is over: everything is counted, windows are closed at `end`.
-    pub fn finish(self, _end: Instant) -> Measured {
-        Measured {}
-    }
-}
-
-/// Everything that was measured, ready to be asked.
-#[derive(Debug)]
-pub struct Measured {}
-
-impl Measured {
-    /// The value of a metric in a window; `None` where there was nothing to measure (a latency over no I/O).
-    pub fn value(&self, _metric: &str, _window: crate::scenario::model::Window) -> Option<Value> {
-        None
-    }
 }

@@ -1,0 +1,52 @@
+//! What is counted from events in one segment: plain numbers, summed or the largest of them.
+
+use super::window::Merge;
+use crate::scenario::metric::RULES;
+
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Events {
+    pub failovers: u64,
+    pub detect_max_ns: u64,
+    pub redispatch_max_ns: u64,
+    pub retried: u64,
+    pub hedges_issued: u64,
+    pub hedges_won: u64,
+    pub fence_ranges: u64,
+    pub fence_held: u64,
+    pub fence_held_max_ns: u64,
+    pub flips: u64,
+    pub failbacks: u64,
+    pub failback_max_ns: u64,
+    pub array_ios: u64,
+    pub array_duplicates: u64,
+    pub registrations: u64,
+    pub no_path_ns: u64,
+    pub no_path_failed: u64,
+    /// In the order of `RULES`.
+    pub rules: [u64; RULES.len()],
+}
+
+impl Merge for Events {
+    fn merge(&mut self, other: &Self) {
+        self.failovers += other.failovers;
+        self.detect_max_ns = self.detect_max_ns.max(other.detect_max_ns);
+        self.redispatch_max_ns = self.redispatch_max_ns.max(other.redispatch_max_ns);
+        self.retried += other.retried;
+        self.hedges_issued += other.hedges_issued;
+        self.hedges_won += other.hedges_won;
+        self.fence_ranges += other.fence_ranges;
+        self.fence_held += other.fence_held;
+        self.fence_held_max_ns = self.fence_held_max_ns.max(other.fence_held_max_ns);
+        self.flips += other.flips;
+        self.failbacks += other.failbacks;
+        self.failback_max_ns = self.failback_max_ns.max(other.failback_max_ns);
+        self.array_ios += other.array_ios;
+        self.array_duplicates += other.array_duplicates;
+        self.registrations += other.registrations;
+        self.no_path_ns += other.no_path_ns;
+        self.no_path_failed += other.no_path_failed;
+        for (sum, more) in self.rules.iter_mut().zip(&other.rules) {
+            *sum += more;
+        }
+    }
+}
