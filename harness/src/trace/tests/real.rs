@@ -1,0 +1,63 @@
+//! The CloudPhysics trace, where it is at hand.
+
+use super::*;
+
+fn cloudphysics(test: &str) -> Option<PathBuf> {
+    let path = real_traces().join("cloudphysics.vscsi.gz");
+    if path.is_file() {
+        return Some(path);
+    }
+    eprintln!(
+        "skip {test}: there is no {} (MPIO_TRACES names the folder)",
+        path.display()
+    );
+    None
+}
+
+#[test]
+fn cloudphysics_is_read_whole() {
+    let Some(path) = cloudphysics("cloudphysics_is_read_whole") else {
+        return;
+    };
+    let mut reader = Reader::open(&path, "auto").unwrap();
+    let records = drain(&mut reader).unwrap();
+    assert_eq!(reader.title(), "CloudPhysics vscsi binary v1");
+    assert_eq!(records.len(), 113_872);
+    let of = |op| records.iter().filter(|r| r.op == op).count();
+    assert_eq!((of(Op::Write), of(Op::Read)), (66_898, 46_974));
+    assert_eq!(reader.others(), 0);
+    let first = records[0];
+    assert_eq!(first.at_ns, 5_633_898_368_802_000);
+    assert_eq!(
+        (first.op, first.offset_bytes, first.len_bytes),
+        (Op::Write, 42_932_745 * 512, 512)
+    );
+    assert!(records.windows(2).all(|w| w[0].at_ns <= w[1].at_ns));
+    let span_ns = records.last().unwrap().at_ns - first.at_ns;
+    assert_eq!(span_ns / 10_000_000, 720_009);
+}
+
+#[test]
+fn cloudphysics_survives_the_way_through_fio() {
+    let Some(path) = cloudphysics("cloudphysics_survives_the_way_through_fio") else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("c.fio");
+    let done = convert(&path, "vscsi", "fio", &out).unwrap();
+    assert_eq!(done.records, 113_872);
+    let mut source = Reader::open(&path, "auto").unwrap();
+    let mut copy = Reader::open(&out, "auto").unwrap();
+    let first_ns = 5_633_898_368_802_000;
+    while let Some(a) = source.next().unwrap() {
+        let b = copy.next().unwrap().unwrap();
+        assert_eq!(
+            Record {
+                at_ns: a.at_ns - first_ns,
+                ..a
+            },
+            b
+        );
+    }
+    assert!(copy.next().unwrap().is_none());
+}
