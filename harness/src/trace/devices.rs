@@ -10,8 +10,7 @@ const LONGEST_NAME: usize = 4_096;
 #[derive(Default)]
 pub struct Devices {
     names: Vec<Box<str>>,
-    // determinism: looked up only, never iterated.
-    ids: HashMap<Box<str>, u32>,
+    ids: HashMap<Box<str>, u32>, // determinism: looked up only, never iterated
     /// Traces name the same device many times in a row.
     last: u32,
     joined: Vec<u8>,

@@ -5,7 +5,7 @@
 //! Each consumer (operations, sizes, offsets, FUA, arrivals) has its own named stream.
 //!
 //! A flush of `flush_every` follows its write as an I/O of its own, at the same arrival; it does not count towards
-//! `count`, as it does not count in `app.ios`.
+//! `count`, as it does not count in `app.ios`; nor does a flush of a replayed trace.
 
 mod arrivals;
 mod drawn;

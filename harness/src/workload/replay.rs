@@ -304,7 +304,8 @@ impl Taker {
         let first = record.offset_bytes / self.block;
         let end = record.end_bytes().div_ceil(self.block);
         let mut laid = Laid {
-            widened: record.offset_bytes % self.block != 0 || record.end_bytes() % self.block != 0,
+            widened: !record.offset_bytes.is_multiple_of(self.block)
+                || !record.end_bytes().is_multiple_of(self.block),
             ..Laid::default()
         };
         let mut io = Io::single(record.op, first, (end - first) as u32, record.fua);

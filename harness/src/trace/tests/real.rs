@@ -1,4 +1,4 @@
-//! The CloudPhysics trace, where it is at hand.
+//! The CloudPhysics trace, where it is at hand; and the traces of the catalogue.
 
 use super::*;
 
@@ -60,4 +60,26 @@ fn cloudphysics_survives_the_way_through_fio() {
         );
     }
     assert!(copy.next().unwrap().is_none());
+}
+
+/// The catalogue's own traces are what their README says.
+#[test]
+fn the_catalogues_traces_are_whole() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../scenarios/replay/traces");
+    for (name, format, ios, devices) in [
+        ("oltp.fio.gz", Format::Fio, 4_117, &["vol0"][..]),
+        ("journal.blkparse", Format::Blkparse, 408, &["8,0"]),
+        ("two-disks.msr.csv", Format::Msr, 600, &["web_0", "web_1"]),
+    ] {
+        let mut reader = Reader::open(&folder.join(name), "auto").unwrap();
+        let records = drain(&mut reader).unwrap();
+        assert_eq!((reader.format(), records.len()), (format, ios), "{name}");
+        let found: Vec<&str> = reader.devices().iter().map(|d| &**d).collect();
+        assert_eq!(found, devices);
+        let mut clock = Clock::default();
+        records.iter().for_each(|r| {
+            clock.at(r.at_ns);
+        });
+        assert_eq!(clock.backwards(), 0, "{name}");
+    }
 }
