@@ -26,7 +26,7 @@ mod scsi;
 mod spc;
 mod tencent;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod text;
 mod vscsi;
 mod vscsi_csv;

@@ -12,8 +12,6 @@ mod drawn;
 mod error;
 mod replay;
 #[cfg(test)]
-mod replay_tests;
-#[cfg(test)]
 mod tests;
 mod zipf;
 

@@ -183,10 +183,19 @@ pub fn refused(bytes: &[u8], format: Option<Format>) -> (usize, TraceError) {
     }
 }
 
-/// The folder of real traces that are not part of the project.
-pub fn real_traces() -> PathBuf {
-    match std::env::var_os("MPIO_TRACES") {
+/// A real trace that is not part of the project: in the folder that `MPIO_TRACES` names. Without it, `test` says that it is skipped.
+pub fn cloudphysics(test: &str) -> Option<PathBuf> {
+    let folder = match std::env::var_os("MPIO_TRACES") {
         Some(folder) => PathBuf::from(folder),
         None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/traces"),
+    };
+    let path = folder.join("cloudphysics.vscsi.gz");
+    if path.is_file() {
+        return Some(path);
     }
+    eprintln!(
+        "skip {test}: there is no {} (MPIO_TRACES names the folder)",
+        path.display()
+    );
+    None
 }

@@ -2,18 +2,6 @@
 
 use super::*;
 
-fn cloudphysics(test: &str) -> Option<PathBuf> {
-    let path = real_traces().join("cloudphysics.vscsi.gz");
-    if path.is_file() {
-        return Some(path);
-    }
-    eprintln!(
-        "skip {test}: there is no {} (MPIO_TRACES names the folder)",
-        path.display()
-    );
-    None
-}
-
 #[test]
 fn cloudphysics_is_read_whole() {
     let Some(path) = cloudphysics("cloudphysics_is_read_whole") else {
@@ -34,7 +22,22 @@ fn cloudphysics_is_read_whole() {
     );
     assert!(records.windows(2).all(|w| w[0].at_ns <= w[1].at_ns));
     let span_ns = records.last().unwrap().at_ns - first.at_ns;
-    assert_eq!(span_ns / 10_000_000, 720_009);
+    assert_eq!(span_ns, 7_200_089_885_000);
+    let bytes = |op| -> u64 {
+        records
+            .iter()
+            .filter(|r| r.op == op)
+            .map(|r| r.len_bytes)
+            .sum()
+    };
+    assert_eq!(
+        (bytes(Op::Write), bytes(Op::Read)),
+        (2_408_565_760, 1_797_412_352)
+    );
+    assert_eq!(
+        records.iter().map(|r| r.end_bytes()).max(),
+        Some(33_584_938_496)
+    );
 }
 
 #[test]

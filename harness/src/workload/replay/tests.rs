@@ -1,10 +1,12 @@
 //! What a replay makes of a trace: where, when, which and how many.
 
-use super::tests::scenario;
-use super::*;
+use super::ReplayCounts;
+use crate::scenario::model::{Kind, Scenario};
 use crate::trace::Kind as Wrong;
+use crate::workload::tests::scenario;
+use crate::workload::{Io, Source, WorkloadError};
+use protocol::{Instant, Op};
 use std::io::Write;
-use std::path::Path;
 
 /// A scenario that replays `trace` with these keys on the 1 GiB volume of the tests.
 fn replaying(trace: &str, keys: &str) -> (tempfile::TempDir, Scenario) {
@@ -15,7 +17,7 @@ fn replaying(trace: &str, keys: &str) -> (tempfile::TempDir, Scenario) {
         .write_all(trace.as_bytes())
         .unwrap();
     let mut s = scenario(&format!("kind = \"replay\"\nfile = \"t\"\n{keys}"));
-    if let crate::scenario::model::Kind::Replay(replay) = &mut s.workloads[0].kind {
+    if let Kind::Replay(replay) = &mut s.workloads[0].kind {
         replay.file = file;
     }
     (folder, s)
@@ -285,7 +287,7 @@ fn whole_seconds_are_spread_in_order_by_the_seed() {
 
 #[test]
 fn a_crowded_second_is_spread_in_portions() {
-    let n = super::replay::MOST_AHEAD * 2 + 10;
+    let n = super::spread::MOST_AHEAD * 2 + 10;
     let mut trace = "7,1,1,1,7\n".repeat(n);
     trace.push_str("8,5,1,1,7\n");
     let (ios, counts) = replayed(&trace, "");
@@ -306,20 +308,11 @@ fn an_error_comes_after_the_records_before_it() {
 
 #[test]
 fn a_real_trace_is_replayed() {
-    let folder = match std::env::var_os("MPIO_TRACES") {
-        Some(folder) => std::path::PathBuf::from(folder),
-        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/traces"),
-    };
-    let file = folder.join("cloudphysics.vscsi.gz");
-    if !file.is_file() {
-        eprintln!(
-            "skip a_real_trace_is_replayed: there is no {}",
-            file.display()
-        );
+    let Some(file) = crate::trace::tests::cloudphysics("a_real_trace_is_replayed") else {
         return;
-    }
+    };
     let (_folder, mut s) = replaying("", "speed = 60.0");
-    if let crate::scenario::model::Kind::Replay(replay) = &mut s.workloads[0].kind {
+    if let Kind::Replay(replay) = &mut s.workloads[0].kind {
         replay.file = file;
     }
     let (ios, source) = drained(&s, 1);
@@ -334,4 +327,53 @@ fn a_real_trace_is_replayed() {
             .iter()
             .all(|p| p.1 > 0 && p.0 + u64::from(p.1) <= blocks)
     }));
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig::with_cases(200))]
+
+    /// Whatever a trace asks for, what comes out is in the volume, in time and as long as it was.
+    #[test]
+    fn any_record_is_laid_inside_the_volume(
+        records in proptest::collection::vec((0..4 * GIB, 0..3 * GIB / 2, 0..5_000u64), 1..20),
+        end in 0..3usize,
+        wide in proptest::prelude::any::<bool>(),
+    ) {
+        let trace: String = records
+            .iter()
+            .map(|(offset, len, us)| format!("0,W,{offset},{len},{us}\n"))
+            .collect();
+        let end = ["wrap", "clip", "fail"][end];
+        let (_folder, mut s) = replaying(&trace, &format!("beyond_end = \"{end}\""));
+        let block = if wide { 4_096 } else { 512 };
+        s.array.block = block as u32;
+        let (ios, source) = drained(&s, 1);
+        let mut latest = Instant(0);
+        for (at, io) in &ios {
+            assert!(*at >= latest);
+            latest = *at;
+            for (lba, blocks) in io.pieces() {
+                assert!(*blocks > 0 && lba + u64::from(*blocks) <= GIB / block);
+            }
+        }
+        match source {
+            Ok(source) => {
+                let counts = source.replayed().unwrap();
+                assert_eq!(counts.records, records.len() as u64);
+                assert_eq!(ios.len() as u64 + counts.skipped, counts.records);
+                let blocks = |(offset, len, _): &(u64, u64, u64)| match len {
+                    0 => 0,
+                    len => (offset + len).div_ceil(block) - offset / block,
+                };
+                if end == "wrap" {
+                    let all: u64 = ios.iter().map(|(_, io)| io.blocks()).sum();
+                    assert_eq!(all, records.iter().map(blocks).sum::<u64>());
+                }
+            }
+            Err(WorkloadError::Trace { source, .. }) => {
+                assert!(matches!(source.kind(), Wrong::TooLarge | Wrong::BeyondEnd), "{source}");
+            }
+            Err(other) => panic!("{other}"),
+        }
+    }
 }
