@@ -1,6 +1,7 @@
 //! Why a workload cannot go on: always the input's fault, never a panic.
 
 use crate::scenario::model::Workload;
+use crate::trace::TraceError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum WorkloadError {
@@ -9,6 +10,12 @@ pub enum WorkloadError {
     /// The model cannot be carried out (a reader that validates never lets it through).
     #[error("workload '{workload}': {why}")]
     Invalid { workload: String, why: String },
+    /// Its trace cannot be read, or cannot be laid over the volume.
+    #[error("workload '{workload}': {source}")]
+    Trace {
+        workload: String,
+        source: TraceError,
+    },
 }
 
 impl WorkloadError {
@@ -16,6 +23,13 @@ impl WorkloadError {
         WorkloadError::Invalid {
             workload: workload.name.clone(),
             why,
+        }
+    }
+
+    pub(super) fn trace(workload: &str, source: TraceError) -> Self {
+        WorkloadError::Trace {
+            workload: workload.to_string(),
+            source,
         }
     }
 }

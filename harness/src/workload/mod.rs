@@ -5,20 +5,23 @@
 //! Each consumer (operations, sizes, offsets, FUA, arrivals) has its own named stream.
 //!
 //! A flush of `flush_every` follows its write as an I/O of its own, at the same arrival; it does not count towards
-//! `count`, as it does not count in `app.ios`.
+//! `count`, as it does not count in `app.ios`; nor does a flush of a replayed trace.
 
 mod arrivals;
 mod drawn;
 mod error;
+mod replay;
 #[cfg(test)]
 mod tests;
 mod zipf;
 
 pub use error::WorkloadError;
+pub use replay::ReplayCounts;
 
 use crate::scenario::model::{Kind, Load, Scenario};
 use drawn::Drawn;
 use protocol::{Instant, Op};
+use replay::Replay;
 
 /// One I/O of an application, in the volume's blocks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -66,6 +69,7 @@ pub struct Source {
 
 enum Inner {
     Drawn(Box<Drawn>),
+    Replay(Box<Replay>),
 }
 
 impl Source {
@@ -88,10 +92,14 @@ impl Source {
             Load::RateMilli(_) => 0,
         };
         match &workload.kind {
-            Kind::Replay(_) => Err(WorkloadError::invalid(
-                workload,
-                "replay is not built yet".to_string(),
-            )),
+            Kind::Replay(wanted) => {
+                let replay = Replay::new(scenario, workload, wanted, seed)?;
+                Ok(Source {
+                    open: replay.is_open(),
+                    depth: replay.depth(workload.load),
+                    inner: Inner::Replay(Box::new(replay)),
+                })
+            }
             Kind::Random | Kind::Sequential | Kind::Zipf => Ok(Source {
                 inner: Inner::Drawn(Box::new(Drawn::new(scenario, workload, seed)?)),
                 open: matches!(workload.load, Load::RateMilli(_)),
@@ -116,13 +124,20 @@ impl Source {
     pub fn next(&mut self) -> Result<Option<(Instant, Io)>, WorkloadError> {
         match &mut self.inner {
             Inner::Drawn(drawn) => Ok(drawn.next()),
+            Inner::Replay(replay) => replay.next(),
         }
     }
 
-    /// Records of a trace that `beyond_end = "clip"` dropped, because they lie beyond the volume's end.
+    /// Records of a trace that are not replayed: beyond the volume's end with `beyond_end = "clip"`, or of 0 bytes.
     pub fn skipped(&self) -> u64 {
+        self.replayed().map_or(0, |counts| counts.skipped)
+    }
+
+    /// What became of the records of a trace; `None` for a workload that has none.
+    pub fn replayed(&self) -> Option<ReplayCounts> {
         match &self.inner {
-            Inner::Drawn(_) => 0,
+            Inner::Drawn(_) => None,
+            Inner::Replay(replay) => Some(replay.counts()),
         }
     }
 }
