@@ -83,7 +83,8 @@ pub enum Input {
         identity: Option<Identity>,
         blocks: u64,
     },
-    /// The array confirmed that association `epoch` of `path` is gone, with all its commands.
+    /// Association `epoch` of `path` is proven gone, with all its writes: the array confirmed it, or, on a kernel block
+    /// path, the driver saw each of its writes return, or opened the device exclusively after a crash.
     FenceConfirmed {
         path: PathId,
         epoch: Epoch,

@@ -22,6 +22,8 @@ pub struct Issue {
 
 /// What a driver must be able to do. After `disconnect`, and after it has reported a connection as broken or refused,
 /// a driver never again touches a buffer on behalf of that epoch: the core hands buffers to other paths on that word.
+/// Nothing recalls a command from a kernel block path, so a driver of one keeps that word by giving the request another
+/// buffer when it is sent again, and parks the old one until its command returns.
 pub trait Ring {
     fn issue(&mut self, now: Instant, issue: Issue);
     fn probe(&mut self, now: Instant, path: PathId, ticket: Ticket, volume: VolumeId);
