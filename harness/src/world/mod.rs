@@ -1,7 +1,31 @@
-//! Virtual time: one event loop around datapath, array and workloads.
+//! Virtual time: one event loop around datapath, array and workloads. The cores are the production cores; this is their
+//! other driver.
+//!
+//! Where things are: `sim` (the loop), `setup` (configurations), `driver` (a core's actions), `incoming` (what the array
+//! says), `front` (requests and buffers), `wires` (connections and attempts, as a transport knows them), `loads`
+//! (workloads), `timeline` (faults), `events` and `observe` (what is recorded).
 
-use crate::report::model::RunReport;
-use crate::scenario::Scenario;
+mod driver;
+mod events;
+mod front;
+mod incoming;
+mod loads;
+mod observe;
+mod queue;
+mod setup;
+mod shared;
+mod sim;
+mod timeline;
+mod wires;
+
+use crate::check::{CheckConfig, Checker};
+use crate::metrics::{self, Recorder};
+use crate::report::model::{RunReport, Verdict};
+use crate::scenario::model::Cache;
+use crate::scenario::{Scenario, policy_name, topology};
+use datapath::core::Core;
+use protocol::Instant;
+use simarray::Array;
 
 /// What a caller may wish of a run, besides the scenario.
 #[derive(Clone, Copy, Debug, Default)]
@@ -22,10 +46,108 @@ pub enum WorldError {
 /// Runs one scenario, already drawn for `seed`, in virtual time. The report's expectations are judged, `expect_fail` is
 /// not applied yet; `progress` is called with the virtual time now and then.
 pub fn run(
-    _scenario: &Scenario,
-    _seed: u64,
-    _options: Options,
-    _progress: &mut dyn FnMut(protocol::Instant),
+    scenario: &Scenario,
+    seed: u64,
+    options: Options,
+    progress: &mut dyn FnMut(Instant),
 ) -> Result<RunReport, WorldError> {
-    Err(datapath::core::ConfigError::NoVolume.into())
+    let mut sim = build(scenario, seed, options)?;
+    sim.run(progress)?;
+    Ok(report(sim, seed))
+}
+
+fn build(scenario: &Scenario, seed: u64, options: Options) -> Result<sim::Sim, WorldError> {
+    let paths = topology::paths(scenario);
+    let loads = loads::Loads::new(scenario, seed)?;
+    let mut recorder = Recorder::new(metrics::Layout::of(scenario));
+    for (host, volume) in loads.uses() {
+        recorder.uses(host, volume);
+    }
+    let checker = Checker::new(CheckConfig {
+        volumes: (0..scenario.volumes.len())
+            .map(|v| setup::blocks(scenario, v))
+            .collect(),
+        block_bytes: scenario.array.block,
+        volatile: scenario.array.cache == Cache::Volatile,
+    });
+    let names = paths.iter().map(|p| p.name.clone()).collect();
+    let seen = observe::Observer::new(names, options.events_io, &crate::scenario::metric::RULES);
+    let (mut shards, mut cores, mut configs) = (Vec::new(), Vec::new(), Vec::new());
+    let mut first_path = 0;
+    for host in 0..scenario.host.count {
+        let of_host: Vec<_> = paths.iter().filter(|p| p.host == host).cloned().collect();
+        for shard in 0..scenario.host.shards {
+            let config = setup::core(scenario, &of_host, shard);
+            cores.push(Core::new(config.clone(), Instant::ZERO)?);
+            configs.push(config);
+            shards.push(wires::Shard::new(
+                host,
+                shard,
+                first_path,
+                of_host.len(),
+                scenario.volumes.len(),
+            ));
+        }
+        first_path += of_host.len() as u32;
+    }
+    let array = Array::new(setup::array(scenario, &paths, seed));
+    let mut w = shared::Shared::new(
+        array,
+        checker,
+        recorder,
+        seen,
+        shards,
+        scenario.host.shards,
+        u64::from(scenario.array.block),
+        seed,
+    );
+    w.open = loads.open();
+    Ok(sim::Sim::new(
+        scenario.clone(),
+        paths,
+        w,
+        cores,
+        configs,
+        loads,
+    ))
+}
+
+fn report(sim: sim::Sim, seed: u64) -> RunReport {
+    let scenario = sim.scenario;
+    let virtual_ns = sim.now.0;
+    let mut w = sim.w;
+    for (workload, skipped) in sim.loads.skipped().into_iter().enumerate() {
+        w.recorder.skipped(workload as u16, skipped);
+    }
+    let measured = w.recorder.finish(sim.now);
+    let expectations = metrics::judge(&scenario, &measured);
+    RunReport {
+        schema: 1,
+        scenario: scenario.name.clone(),
+        title: scenario.title.clone(),
+        seed,
+        policy: policy_name(scenario.datapath.policy).to_string(),
+        fidelity: "model".to_string(),
+        verdict: Verdict::Pass,
+        exit: 0,
+        virtual_ns,
+        wall_ns: 0,
+        fingerprint: w.seen.fingerprint(),
+        expectations,
+        rules: measured.rules(),
+        first_violation: w.seen.first.clone(),
+        metrics: measured.flat(),
+        paths: measured.paths(),
+        failovers: measured.failovers(),
+        workloads: measured.workloads(),
+        repro: String::new(),
+        skip_reason: None,
+        expect_fail: scenario.expect_fail.clone(),
+        why: scenario.why.clone(),
+        file: scenario.file.display().to_string(),
+        events: w.seen.events,
+        around: w.seen.around,
+        timeline: measured.timeline(),
+        resolved: Some(Box::new(scenario)),
+    }
 }

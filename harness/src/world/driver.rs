@@ -1,0 +1,343 @@
+//! The virtual-time twin of the io_uring driver: carries out a core's actions on the simulated array.
+
+use super::observe::Step;
+use super::shared::{Shared, Todo, bytes_of};
+use super::wires::{ATTEMPTS_MAX, Attempt, End};
+use crate::metrics::AppDone;
+use datapath::core::{BufId, Epoch, Event, Outcome, PeerMessage, Ticket};
+use datapath::ring::{Issue, Ring};
+use protocol::{Duration, Instant, Op, PathId, VolumeId};
+use simarray::api::{Assoc, Command};
+
+/// A closed-loop slot whose I/O failed waits this long before the next.
+const AFTER_FAILURE: Duration = Duration::from_millis(10);
+
+pub struct Driver<'w> {
+    pub w: &'w mut Shared,
+    pub core: usize,
+}
+
+#[inline]
+fn tag(ticket: Ticket) -> u64 {
+    (u64::from(ticket.slot) << 32) | u64::from(ticket.generation)
+}
+
+impl Driver<'_> {
+    #[inline]
+    fn global(&self, path: PathId) -> u32 {
+        self.w.shards[self.core].first_path + u32::from(path.0)
+    }
+
+    fn names(&self, path: PathId) -> String {
+        self.w
+            .seen
+            .path_name(self.global(path))
+            .unwrap_or_else(|| format!("path {}", path.0))
+    }
+}
+
+impl Ring for Driver<'_> {
+    #[inline]
+    fn issue(&mut self, now: Instant, i: Issue) {
+        let global = self.global(i.path);
+        let core = self.core;
+        let p = i.path.0;
+        let shard = &self.w.shards[core];
+        if !shard.accessible(p, i.volume.0) {
+            if shard.wires[usize::from(p)].end != End::Up {
+                let text = format!(
+                    "a command was sent on {}, which is not connected",
+                    self.names(i.path)
+                );
+                self.w.violation(now, "illegal_transition", text);
+                return;
+            }
+            if shard.any_accessible(i.volume.0) {
+                let told = shard.wires[usize::from(p)].told[usize::from(i.volume.0)];
+                let text = format!(
+                    "vol{} LBA {} was sent on {}, told {:?}{}, while another path was accessible",
+                    i.volume.0,
+                    i.lba,
+                    self.names(i.path),
+                    told.access,
+                    if told.right { "" } else { " and not verified" }
+                );
+                self.w.violation(now, "inaccessible_dispatch", text);
+            }
+        }
+        let Some((slot, req)) = self.w.front.current(i.cookie) else {
+            let text = format!(
+                "a command was sent on {} for a request that is completed",
+                self.names(i.path)
+            );
+            self.w.violation(now, "buffer_reuse", text);
+            return;
+        };
+        let (stamp, flush_blocks) = (req.stamp, req.op == Op::Flush);
+        if let Some(r) = self.w.front.reqs.get_mut(slot) {
+            r.live += 1;
+        }
+        let blocks = if flush_blocks { 0 } else { i.blocks };
+        let a = self.w.shards[core].attempt_mut(i.ticket.slot);
+        let again = a.cookie == i.cookie && a.lba == i.lba && !a.probe;
+        let old = *a;
+        *a = Attempt {
+            generation: i.ticket.generation,
+            first_generation: if again {
+                old.first_generation
+            } else {
+                i.ticket.generation
+            },
+            cookie: i.cookie,
+            lba: i.lba,
+            blocks,
+            offset: i.buf_offset,
+            sent: now,
+            path: p,
+            volume: i.volume.0,
+            op: i.op,
+            live: true,
+            probe: false,
+            executed: again && old.executed,
+            fatal: again && old.fatal,
+            count: if again { old.count.saturating_add(1) } else { 1 },
+        };
+        let (fatal, count) = (a.fatal, a.count);
+        if again && old.live {
+            let text = format!(
+                "{} vol{} LBA {} was sent again while its first attempt may still be answered",
+                super::events::op_name(i.op),
+                i.volume.0,
+                i.lba
+            );
+            self.w.violation(now, "buffer_reuse", text);
+        }
+        if fatal {
+            let text = format!(
+                "{} vol{} LBA {} was sent again on {} after a status that forbids it",
+                super::events::op_name(i.op),
+                i.volume.0,
+                i.lba,
+                self.names(i.path)
+            );
+            self.w.violation(now, "retried_fatal", text);
+        }
+        if count == ATTEMPTS_MAX {
+            let text = format!(
+                "{} vol{} LBA {} was sent {ATTEMPTS_MAX} times",
+                super::events::op_name(i.op),
+                i.volume.0,
+                i.lba
+            );
+            self.w.violation(now, "bound_exceeded", text);
+        }
+        let bytes = bytes_of(i.op, blocks, self.w.block_bytes);
+        self.w.recorder.issued(now, global, i.op, bytes);
+        self.w.step(
+            now,
+            Step::Issue,
+            global,
+            Some(i.op),
+            i.volume.0,
+            i.lba,
+            blocks,
+            u64::from(i.ticket.slot),
+        );
+        let assoc = self.w.assoc(core, p);
+        self.w.array.send(
+            now,
+            assoc,
+            tag(i.ticket),
+            Command {
+                volume: i.volume,
+                op: i.op,
+                lba: i.lba,
+                blocks,
+                fua: i.fua,
+                stamp,
+                probe: false,
+            },
+        );
+    }
+
+    fn probe(&mut self, now: Instant, path: PathId, ticket: Ticket, volume: VolumeId) {
+        let global = self.global(path);
+        let core = self.core;
+        let a = self.w.shards[core].attempt_mut(ticket.slot);
+        *a = Attempt {
+            generation: ticket.generation,
+            first_generation: ticket.generation,
+            sent: now,
+            path: path.0,
+            volume: volume.0,
+            live: true,
+            probe: true,
+            ..Attempt::EMPTY
+        };
+        self.w.step(
+            now,
+            Step::Probe,
+            global,
+            Some(Op::Read),
+            volume.0,
+            0,
+            1,
+            u64::from(ticket.slot),
+        );
+        let assoc = self.w.assoc(core, path.0);
+        let command = Command {
+            volume,
+            op: Op::Read,
+            lba: 0,
+            blocks: 1,
+            fua: false,
+            stamp: 0,
+            probe: true,
+        };
+        self.w.array.send(now, assoc, tag(ticket), command);
+    }
+
+    #[inline]
+    fn complete(&mut self, now: Instant, cookie: u64, outcome: Outcome) {
+        let Some((slot, req)) = self.w.front.current(cookie) else {
+            let text = format!("request {} was completed twice", cookie as u32);
+            return self.w.violation(now, "duplicate_completion", text);
+        };
+        let req = *req;
+        if req.live > 0 {
+            let text = format!(
+                "{} vol{} LBA {} was completed while {} attempts may still use its buffer",
+                super::events::op_name(req.op),
+                req.volume,
+                req.lba,
+                req.live
+            );
+            self.w.violation(now, "buffer_reuse", text);
+        }
+        let (ok, errno) = match outcome {
+            Outcome::Ok => (true, 0),
+            Outcome::Errno(e) => (false, e as u64),
+        };
+        let step = if ok { Step::Complete } else { Step::Fail };
+        self.w.step(
+            now,
+            step,
+            u32::MAX,
+            Some(req.op),
+            req.volume,
+            req.lba,
+            req.blocks,
+            errno,
+        );
+        self.w
+            .checker
+            .completed(now, slot, ok, self.w.front.data(slot));
+        self.w.take_findings();
+        self.w.front.close(slot);
+        let Some(io) = self.w.front.ios.get_mut(req.io) else {
+            return;
+        };
+        io.ok &= ok;
+        io.pieces_left -= 1;
+        if io.pieces_left > 0 {
+            return;
+        }
+        let io = *io;
+        self.w.front.ios.remove(req.io);
+        self.w.recorder.app_completed(
+            now,
+            AppDone {
+                workload: io.workload,
+                op: io.op,
+                bytes: io.bytes,
+                since: io.since,
+                ok: io.ok,
+            },
+        );
+        match self.w.open[usize::from(io.workload)] {
+            Some((host, volume)) => self.w.todo.push_back(Todo::Room { host, volume }),
+            None => {
+                let (workload, slot) = (u32::from(io.workload), io.slot);
+                if io.ok {
+                    self.w.todo.push_back(Todo::Next { workload, slot });
+                } else {
+                    let due = super::queue::Due::Slot { workload, slot };
+                    self.w.queue.push(now + AFTER_FAILURE, due);
+                }
+            }
+        }
+    }
+
+    fn release(&mut self, now: Instant, ticket: Ticket, _buf: BufId) {
+        let a = self.w.shards[self.core].attempt_mut(ticket.slot);
+        if a.live && a.generation == ticket.generation {
+            let text = format!("attempt {} was released before its answer", ticket.slot);
+            self.w.violation(now, "buffer_reuse", text);
+        }
+    }
+
+    fn connect(&mut self, now: Instant, path: PathId, epoch: Epoch) {
+        self.w.cut(now, self.core, path.0);
+        let wire = &mut self.w.shards[self.core].wires[usize::from(path.0)];
+        wire.end = End::Connecting;
+        wire.epoch = epoch.0;
+        for told in &mut wire.told {
+            told.right = false;
+        }
+        let assoc = self.w.assoc(self.core, path.0);
+        self.w.array.connect(now, assoc);
+    }
+
+    fn disconnect(&mut self, now: Instant, path: PathId, epoch: Epoch) {
+        let wire = &self.w.shards[self.core].wires[usize::from(path.0)];
+        if wire.end == End::Closed || wire.epoch != epoch.0 {
+            return;
+        }
+        let assoc = self.w.assoc(self.core, path.0);
+        self.w.cut(now, self.core, path.0);
+        self.w.array.close(now, assoc);
+    }
+
+    fn fence(&mut self, now: Instant, via: PathId, target: PathId, epoch: Epoch) {
+        let over = self.w.assoc(self.core, via.0);
+        let target = Assoc {
+            path: target,
+            epoch: epoch.0,
+            ..over
+        };
+        let global = self.global(target.path);
+        let text = format!(
+            "association {} asked to end over {}",
+            epoch.0,
+            self.names(via)
+        );
+        self.w.seen.event(now, "fence", Some(global), text);
+        self.w.array.fence(now, over, target);
+    }
+
+    fn refresh(&mut self, now: Instant, path: PathId) {
+        let assoc = self.w.assoc(self.core, path.0);
+        self.w.array.refresh(now, assoc);
+    }
+
+    fn peer(&mut self, now: Instant, message: PeerMessage) {
+        let only = match message {
+            PeerMessage::DoubtNoted { shard, .. } => Some(shard),
+            _ => None,
+        };
+        self.w.post(now, self.core, only, message);
+    }
+
+    fn event(&mut self, now: Instant, event: Event) {
+        let (host, shard) = (
+            self.w.shards[self.core].host,
+            self.w.shards[self.core].shard,
+        );
+        self.w.recorder.core_event(now, host, shard, &event);
+        super::events::record(self.w, now, self.core, &event);
+        if let Event::Register { path } = event {
+            let assoc = self.w.assoc(self.core, path.0);
+            self.w.array.register(now, assoc);
+        }
+    }
+}

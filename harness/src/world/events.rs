@@ -1,0 +1,169 @@
+//! The core's typed events as lines of `events.jsonl`, as triggers of faults, and as a broken rule where the core itself
+//! says that a transition was illegal.
+
+use super::shared::{Shared, Todo};
+use datapath::core::Event;
+use protocol::{Instant, Op};
+
+pub fn op_name(op: Op) -> &'static str {
+    match op {
+        Op::Read => "read",
+        Op::Write => "write",
+        Op::Flush => "flush",
+        Op::Discard => "discard",
+        Op::WriteZeroes => "write-zeroes",
+    }
+}
+
+fn lower(value: impl std::fmt::Debug) -> String {
+    format!("{value:?}").to_lowercase()
+}
+
+pub fn record(w: &mut Shared, now: Instant, core: usize, event: &Event) {
+    let (host, shard, first) = {
+        let s = &w.shards[core];
+        (s.host, s.shard, s.first_path)
+    };
+    let who = if w.shards.len() > usize::from(w.shards_per_host) {
+        format!("host {host} shard {shard}: ")
+    } else {
+        format!("shard {shard}: ")
+    };
+    let mut tell = |w: &mut Shared, kind: &str, path: Option<u16>, text: String| {
+        let path = path.map(|p| first + u32::from(p));
+        w.seen.event(now, kind, path, format!("{who}{text}"));
+    };
+    match *event {
+        Event::Link { path, from, to } => {
+            let text = format!("{} → {}", lower(from), lower(to));
+            tell(w, "link", Some(path.0), text);
+            if to == datapath::core::path::Link::Up && from != to {
+                w.todo.push_back(Todo::Trigger("path_up"));
+            }
+        }
+        Event::Health { path, from, to } => {
+            let text = format!("{} → {}", lower(from), lower(to));
+            tell(w, "health", Some(path.0), text);
+        }
+        Event::Admin { path, from, to } => {
+            let text = format!("{} → {}", lower(from), lower(to));
+            tell(w, "admin", Some(path.0), text);
+        }
+        Event::Access {
+            path,
+            volume,
+            from,
+            to,
+        } => {
+            let text = format!("vol{} {} → {}", volume.0, lower(from), lower(to));
+            tell(w, "access", Some(path.0), text);
+        }
+        Event::Identity {
+            path,
+            volume,
+            wrong,
+        } => {
+            let what = if wrong {
+                "is another volume"
+            } else {
+                "is itself again"
+            };
+            tell(
+                w,
+                "identity",
+                Some(path.0),
+                format!("vol{} {what}", volume.0),
+            );
+        }
+        Event::Usable {
+            path,
+            volume,
+            usable,
+        } => {
+            let what = if usable { "usable" } else { "not usable" };
+            tell(w, "usable", Some(path.0), format!("vol{} {what}", volume.0));
+        }
+        Event::Lost {
+            path,
+            cause,
+            attempts,
+            first_hit,
+        } => {
+            let text = format!(
+                "{}, {attempts} attempts to redo, first hit {:.3} ms ago",
+                lower(cause),
+                now.since(first_hit).0 as f64 / 1e6
+            );
+            tell(w, "lost", Some(path.0), text);
+            w.todo.push_back(Todo::Trigger("lost"));
+            if attempts > 0 {
+                w.todo.push_back(Todo::Trigger("failover"));
+            }
+        }
+        Event::Register { path } => tell(w, "register", Some(path.0), "new path".into()),
+        Event::NoPath { volume, queued } => {
+            let text = format!("vol{} has no usable path, {queued} queued", volume.0);
+            tell(w, "no_path", None, text);
+            w.todo.push_back(Todo::Trigger("no_path"));
+        }
+        Event::PathBack { volume, outage } => {
+            let text = format!(
+                "vol{} has a path again after {:.3} ms",
+                volume.0,
+                outage.0 as f64 / 1e6
+            );
+            tell(w, "path_back", None, text);
+        }
+        Event::NoPathFailed { volume, failed } => {
+            let text = format!("vol{}: {failed} failed for want of a path", volume.0);
+            tell(w, "no_path_failed", None, text);
+        }
+        Event::Illegal { path, what } => {
+            let text = format!("{who}the core made an illegal transition of {what}");
+            tell(w, "illegal", Some(path.0), what.to_string());
+            w.violation(now, "illegal_transition", text);
+        }
+        Event::InDoubt {
+            path,
+            epoch,
+            ranges,
+        } => {
+            let text = format!("{ranges} ranges of association {} in doubt", epoch.0);
+            tell(w, "in_doubt", Some(path.0), text);
+        }
+        Event::Closed {
+            path,
+            epoch,
+            by_fence,
+        } => {
+            let how = if by_fence {
+                "proven gone"
+            } else {
+                "no longer feared"
+            };
+            tell(
+                w,
+                "closed",
+                Some(path.0),
+                format!("association {} {how}", epoch.0),
+            );
+        }
+        // One for each command: in the fingerprint always, among the events never.
+        Event::Redispatch {
+            to,
+            ticket,
+            lost_at,
+            ..
+        } => {
+            w.seen.mix(u64::from(to.0) << 32 | u64::from(ticket.slot));
+            w.seen.mix(lost_at.0);
+        }
+        Event::Held { ticket, waited } => {
+            w.seen.mix(u64::from(ticket.slot));
+            w.seen.mix(waited.0);
+        }
+        Event::StaleCompletion { path, ticket } => {
+            w.seen.mix(u64::from(path.0) << 32 | u64::from(ticket.slot));
+        }
+    }
+}
