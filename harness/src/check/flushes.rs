@@ -78,6 +78,9 @@ impl Flushes {
         let flush = self.open.swap_remove(at);
         if !ok {
             self.debt = None;
+            for other in &mut self.open {
+                other.must_fail = false;
+            }
             return None;
         }
         let debt = self.debt.as_mut()?;

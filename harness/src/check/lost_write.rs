@@ -9,6 +9,7 @@
 //! a failed flush from then on.
 
 use super::Checker;
+use super::open::State;
 use protocol::{Instant, VolumeId};
 use simarray::api::Stamp;
 
@@ -152,10 +153,11 @@ impl Checker {
         });
         let mut lost = self.is_acknowledged(old);
         for &(lba, end, floor, turn) in &floors {
-            let legal = floor == restored
-                || unflushed.could_be(lba, end, restored, turn)
-                || self.is_effect_of_open(lba, end, restored, turn);
-            if !legal {
+            let floor_turn = (floor == restored).then_some(turn);
+            let unflushed_turn = unflushed.turn_of(lba, end, restored, turn);
+            let open_turn = self.turn_of_open(lba, end, restored, turn);
+            let restored_turn = floor_turn.max(unflushed_turn).max(open_turn);
+            if restored_turn.is_none() {
                 self.findings.report("lost_write", now, || {
                     format!(
                         "The {} was durable and is gone from LBA {lba} to {} of volume {}: a crash put {} back.",
@@ -166,9 +168,10 @@ impl Checker {
                     )
                 });
             }
-            lost = lost || unflushed.lost_acked(lba, end, restored, turn, u64::MAX);
-            self.flushes[at]
-                .in_flight(|submitted| unflushed.lost_acked(lba, end, restored, turn, submitted));
+            let back_to = restored_turn.unwrap_or(turn);
+            lost = lost || unflushed.any_acked(lba, end, back_to, u64::MAX);
+            let concerns = |submitted| unflushed.any_acked(lba, end, back_to, submitted);
+            self.flushes[at].in_flight(concerns);
         }
         if lost {
             self.flushes[at].lost(self.order, from, old);
@@ -176,11 +179,19 @@ impl Checker {
         self.unflushed[at].restored(self.order, from, to, restored, old);
     }
 
-    fn is_effect_of_open(&self, lba: u64, end: u64, stamp: Stamp, turn: u64) -> bool {
-        self.known.open.of(stamp).is_some_and(|write| {
-            let mut is = false;
-            write.effects(|from, to, at| is |= from <= lba && end <= to && at > turn);
-            is
-        })
+    /// When an open write last took effect on a whole range, after `turn`.
+    fn turn_of_open(&self, lba: u64, end: u64, stamp: Stamp, turn: u64) -> Option<u64> {
+        let mut last = None;
+        let write = self
+            .known
+            .open
+            .of(stamp)
+            .filter(|w| w.state == State::Open)?;
+        write.effects(|from, to, at| {
+            if from <= lba && end <= to && at > turn {
+                last = last.max(Some(at));
+            }
+        });
+        last
     }
 }

@@ -170,22 +170,21 @@ impl Unflushed {
         });
     }
 
-    /// Whether acknowledged or failed writes after `turn` could have left `stamp` on every block of a range.
-    pub fn could_be(&self, lba: u64, end: u64, stamp: Stamp, turn: u64) -> bool {
-        let covers = |p: &Part| p.stamp == stamp && p.turn > turn && p.lba <= lba && end <= p.end;
-        self.acked.iter().any(covers)
-            || self.failed.iter().any(covers)
-            || (self.folded_acked != 0 && self.folded.all_after(lba, end, turn))
+    /// When `stamp` last took effect on a whole range, after `turn`, as an acknowledged or a failed write.
+    pub fn turn_of(&self, lba: u64, end: u64, stamp: Stamp, turn: u64) -> Option<u64> {
+        if self.folded_acked != 0 && self.folded.all_after(lba, end, turn) {
+            // It may have been any of those that were folded into one: the benefit of the doubt.
+            return Some(u64::MAX);
+        }
+        let covers = |p: &&Part| p.stamp == stamp && p.turn > turn && p.lba <= lba && end <= p.end;
+        let parts = self.acked.iter().chain(&self.failed);
+        parts.filter(covers).map(|p| p.turn).max()
     }
 
-    /// Whether a write that was acknowledged before `before` is lost where `restored` is back over a floor of `turn`.
-    pub fn lost_acked(&self, lba: u64, end: u64, restored: Stamp, turn: u64, before: u64) -> bool {
-        let here = || {
-            let prefix = self.acked.iter().take_while(|p| p.acked < before);
-            prefix.filter(|p| p.turn > turn && p.overlaps(lba, end))
-        };
-        let kept = here().filter(|p| p.stamp == restored).map(|p| p.turn).max();
-        here().any(|p| p.stamp != restored && p.turn > kept.unwrap_or(0))
+    /// Whether a write that was acknowledged before `before` took effect in a range after `turn`.
+    pub fn any_acked(&self, lba: u64, end: u64, turn: u64, before: u64) -> bool {
+        let mut prefix = self.acked.iter().take_while(|p| p.acked < before);
+        prefix.any(|p| p.turn > turn && p.overlaps(lba, end))
     }
 
     /// A crash restored a range, which is durable now; `old` is what it took back.

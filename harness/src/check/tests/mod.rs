@@ -6,6 +6,7 @@ mod lost;
 mod model;
 mod reads;
 mod shape;
+mod volatile;
 
 use super::*;
 
