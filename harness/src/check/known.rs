@@ -19,6 +19,16 @@ impl Known {
         self.open.of(stamp).is_some_and(|r| r.state == State::Open)
     }
 
+    /// Whether a write was completed without error. Of one that is over for so long that it is forgotten success is
+    /// assumed: a failed one is kept until it is superseded.
+    pub fn is_acknowledged(&self, stamp: Stamp) -> bool {
+        match (self.open.of(stamp), self.history.of(stamp)) {
+            (Some(record), _) => record.state == State::Ok,
+            (None, Some(past)) => past.ok,
+            (None, None) => stamp != 0 && self.failed.of(stamp).is_none(),
+        }
+    }
+
     /// The volume of a write, where that is still known.
     pub fn volume(&self, stamp: Stamp) -> Option<u16> {
         let open = self.open.of(stamp).map(|r| r.volume);

@@ -111,7 +111,7 @@ impl Checker {
         for (from, to, old) in changed {
             let open = self.known.is_open(old);
             if self.unflushed.is_empty() {
-                if self.is_acknowledged(old) {
+                if self.known.is_acknowledged(old) {
                     self.findings.report("lost_write", now, || {
                         format!(
                             "The {} is gone from LBA {from} to {} of volume {} in a crash, though the cache is not volatile.",
@@ -132,10 +132,6 @@ impl Checker {
         }
     }
 
-    fn is_acknowledged(&self, stamp: Stamp) -> bool {
-        stamp != 0 && !self.known.is_open(stamp) && self.known.failed.of(stamp).is_none()
-    }
-
     fn judge_restored(
         &mut self,
         now: Instant,
@@ -151,7 +147,7 @@ impl Checker {
         unflushed.floor(from, to, |lba, end, stamp, turn| {
             floors.push((lba, end, stamp, turn))
         });
-        let mut lost = self.is_acknowledged(old);
+        let mut lost = self.known.is_acknowledged(old);
         for &(lba, end, floor, turn) in &floors {
             let floor_turn = (floor == restored).then_some(turn);
             let unflushed_turn = unflushed.turn_of(lba, end, restored, turn);

@@ -33,6 +33,9 @@ use simarray::api::Stamp;
 use stale_read::Overwrites;
 use unflushed::Unflushed;
 
+/// No volume has as many blocks: what claims to lie beyond is nonsense, and must not do harm.
+const BLOCKS_MAX: u64 = 1 << 56;
+
 /// What the rules must know of a run.
 #[derive(Clone, Debug)]
 pub struct CheckConfig {
@@ -165,11 +168,14 @@ impl Checker {
         self.end(now, slot, false, &[]);
     }
 
-    /// First and last page of a range.
+    /// First and last page of a range on a volume that exists.
     #[inline]
     fn pages(&self, volume: u16, lba: u64, blocks: u32) -> Option<(u64, u64)> {
         let media = self.media.get(usize::from(volume))?;
         let last = lba.saturating_add(u64::from(blocks.max(1)) - 1);
+        if last >= BLOCKS_MAX {
+            return None;
+        }
         Some((lba >> media.page_bits(), last >> media.page_bits()))
     }
 
@@ -178,7 +184,7 @@ impl Checker {
     pub fn effect(&mut self, now: Instant, volume: VolumeId, lba: u64, blocks: u32, stamp: Stamp) {
         self.order += 1;
         let end = lba.saturating_add(u64::from(blocks));
-        if blocks == 0 {
+        if blocks == 0 || self.is_nonsense(now, volume, lba, end, stamp) {
             return;
         }
         match self.known.open.of_mut(stamp) {
@@ -201,20 +207,38 @@ impl Checker {
         if let Some(unflushed) = self.unflushed.get_mut(usize::from(volume.0)) {
             unflushed.rewritten(lba, end);
         }
-        self.write_media(now, volume, lba, blocks, stamp);
+        self.write_media(volume, lba, blocks, stamp);
+    }
+
+    /// Whether something happened where no volume is.
+    #[inline]
+    fn is_nonsense(
+        &mut self,
+        now: Instant,
+        volume: VolumeId,
+        lba: u64,
+        end: u64,
+        stamp: Stamp,
+    ) -> bool {
+        let exists = usize::from(volume.0) < self.media.len();
+        if exists && end <= BLOCKS_MAX {
+            return false;
+        }
+        let rule = if exists { "torn_write" } else { "wrong_volume" };
+        self.findings.report(rule, now, || {
+            format!(
+                "LBA {lba} of volume {}, which does not exist, changed for the {}.",
+                volume.0,
+                self.known.describe(stamp)
+            )
+        });
+        true
     }
 
     /// The media hold something else from now on.
     #[inline]
-    fn write_media(&mut self, now: Instant, volume: VolumeId, lba: u64, blocks: u32, stamp: Stamp) {
+    fn write_media(&mut self, volume: VolumeId, lba: u64, blocks: u32, stamp: Stamp) {
         let Some((first, last)) = self.pages(volume.0, lba, blocks) else {
-            self.findings.report("wrong_volume", now, || {
-                format!(
-                    "Volume {} does not exist, and yet the {} took effect on its LBA {lba}.",
-                    volume.0,
-                    self.known.describe(stamp)
-                )
-            });
             return;
         };
         let media = &mut self.media[usize::from(volume.0)];
@@ -238,10 +262,10 @@ impl Checker {
         restored: Stamp,
     ) {
         self.order += 1;
-        if blocks != 0 {
-            let end = lba.saturating_add(u64::from(blocks));
+        let end = lba.saturating_add(u64::from(blocks));
+        if blocks != 0 && !self.is_nonsense(now, volume, lba, end, restored) {
             self.judge_loss(now, volume, lba, end, restored);
-            self.write_media(now, volume, lba, blocks, restored);
+            self.write_media(volume, lba, blocks, restored);
         }
     }
 

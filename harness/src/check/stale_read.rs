@@ -196,9 +196,10 @@ impl Checker {
         let Some(read) = self.known.open.get(slot) else {
             return;
         };
-        let Some(media) = self.media.get(usize::from(read.volume)) else {
+        if self.pages(read.volume, read.lba, read.blocks).is_none() {
             return;
-        };
+        }
+        let media = &self.media[usize::from(read.volume)];
         if data.len() != read.blocks as usize {
             self.findings.report("stale_read", now, || {
                 format!(

@@ -318,3 +318,16 @@ fn a_flush_of_another_volume_covers_nothing() {
     b.ok(1);
     b.clean();
 }
+
+#[test]
+fn a_failed_write_that_a_crash_takes_owes_nothing_even_when_superseded() {
+    let mut b = Bench::volatile();
+    let failed = b.failed(0, 8, 8);
+    let later = b.write_fua(1, 8, 8);
+    b.effect(8, 8, later);
+    b.effect(8, 8, failed);
+    b.ok(1);
+    b.lose(8, 8, later);
+    b.flushed(2);
+    b.clean();
+}

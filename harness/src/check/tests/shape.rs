@@ -69,14 +69,23 @@ fn a_volume_that_does_not_exist_is_no_reason_to_panic() {
     let w = b.write(0, 8, 8);
     let now = b.tick();
     b.checker.effect(now, VolumeId(9), 8, 8, w);
-    let found: Vec<Finding> = b.checker.findings().collect();
-    assert!(!found.is_empty() && found.iter().all(|f| f.rule == "wrong_volume"));
+    b.found("wrong_volume");
+    b.effect(u64::MAX, 8, w);
+    b.found("torn_write");
+    b.lose(u64::MAX - 1, 8, w);
+    b.found("torn_write");
+    b.read(5, u64::MAX - 3, 8);
+    b.data(5, &[1; 8]);
+    b.submit(5, V0, Op::Discard, u64::MAX - 3, u32::MAX, false);
+    b.fail(5);
+    b.written(5, 16, u32::from(u16::MAX));
+    b.clean();
     for op in [Op::Read, Op::Write, Op::Flush] {
         b.submit(1, VolumeId(9), op, 0, 8, false);
         b.fail(1);
     }
     b.checker.cache_lost(now, VolumeId(9), 0, 1, 0);
-    b.checker.findings();
+    b.found("wrong_volume");
 }
 
 #[test]
