@@ -1,2 +1,17 @@
-//! Reports of a run.
+//! Reports of a run: for people at a terminal, for programs (JSON, files), for CI (JUnit, GitHub).
+//!
+//! A writer takes what was judged and says it. It judges nothing itself: see `cli::judge`.
+
+pub mod baseline;
+pub mod compare;
+pub mod detail;
+pub mod failure;
+pub mod folder;
+pub mod github;
+pub mod human;
+pub mod junit;
+pub mod lanes;
 pub mod model;
+pub mod outcome;
+pub mod style;
+pub mod terminal;
