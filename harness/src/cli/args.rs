@@ -16,7 +16,7 @@ Several at once: the smallest of 10 to 14.";
 
 /// Replays workloads through the multipath datapath against a simulated array, breaks paths, and judges the outcome.
 #[derive(Parser, Debug)]
-#[command(name = "harness", version, after_help = EXIT_CODES, max_term_width = 100)]
+#[command(name = "harness", version, after_help = EXIT_CODES)]
 pub struct Cli {
     #[command(subcommand)]
     pub command: Command,

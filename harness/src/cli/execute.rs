@@ -94,24 +94,23 @@ impl Setting<'_> {
             None => self.once(&drawn, seed),
         };
         let folder = self.folder(s, seed);
-        let render = |o: &Outcome, wall_ns| {
-            let mut o = o.clone();
-            o.report.wall_ns = wall_ns;
-            folder::render(&o, &drawn, folder.as_deref().unwrap_or(Path::new("")))
-        };
+        let place = folder.as_deref().unwrap_or(Path::new(""));
         if self.given.twice && outcome.broken.is_none() {
-            let again = self.once(&drawn, seed);
+            let mut again = self.once(&drawn, seed);
             let (a, b) = (&outcome.report.fingerprint, &again.report.fingerprint);
             let prints = (a != b).then(|| format!("fingerprint: first {a}, then {b}"));
-            let bytes = || render(&outcome, 0).difference(&render(&again, 0));
-            outcome.differs = match (prints, bytes()) {
+            // The wall time is the one thing that may differ.
+            again.report.wall_ns = outcome.report.wall_ns;
+            let bytes = folder::render(&outcome, &drawn, place)
+                .difference(&folder::render(&again, &drawn, place));
+            outcome.differs = match (prints, bytes) {
                 (Some(prints), Some(bytes)) => Some(format!("{prints}\n{bytes}")),
                 (prints, bytes) => prints.or(bytes),
             };
             judge::run(&mut outcome);
         }
         if let (Some(folder), None) = (&folder, outcome.broken) {
-            render(&outcome, outcome.report.wall_ns).write(folder)?;
+            folder::render(&outcome, &drawn, place).write(folder)?;
             outcome.folder = Some(folder.display().to_string());
         }
         outcome.shed();

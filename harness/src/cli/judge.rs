@@ -87,16 +87,20 @@ fn never(group: &mut Group) {
         return;
     }
     let all: Vec<&Outcome> = ran.collect();
-    let never = (0..count).any(|i| {
-        all.iter().all(|o| {
-            let e = o.report.expectations.get(i);
-            e.is_some_and(|e| e.sometimes && !e.ok)
+    let never: Vec<usize> = (0..count)
+        .filter(|&i| {
+            all.iter().all(|o| {
+                let e = o.report.expectations.get(i);
+                e.is_some_and(|e| e.sometimes && !e.ok)
+            })
         })
-    });
-    if never {
-        for o in group.runs.iter_mut().filter(|o| o.ran()) {
-            settle(o, EXPECTATION);
-        }
+        .collect();
+    if never.is_empty() {
+        return;
+    }
+    for o in group.runs.iter_mut().filter(|o| o.ran()) {
+        o.never.clone_from(&never);
+        settle(o, EXPECTATION);
     }
 }
 

@@ -214,7 +214,7 @@ pub fn update(
     Ok(path)
 }
 
-fn shown(metric: &str, value: f64) -> String {
+pub fn shown(metric: &str, value: f64) -> String {
     if metric.ends_with("_ns") {
         human::time(value.max(0.0).round() as u64)
     } else {

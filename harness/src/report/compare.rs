@@ -81,11 +81,12 @@ impl Column {
     }
 }
 
-/// Marks the best of each row.
+/// Marks the best of each row. What broke a rule is not the best of anything.
 pub fn mark(columns: &mut [Column]) {
     for (_, key, better) in ROWS {
         let values: Vec<f64> = columns
             .iter()
+            .filter(|c| c.rules.is_empty())
             .filter_map(|c| c.metrics.get(key).copied())
             .collect();
         let least = values.iter().copied().fold(f64::INFINITY, f64::min);
@@ -98,7 +99,7 @@ pub fn mark(columns: &mut [Column]) {
             Better::Higher => most,
         };
         for column in columns.iter_mut() {
-            if column.metrics.get(key) == Some(&best) {
+            if column.rules.is_empty() && column.metrics.get(key) == Some(&best) {
                 column.best.push(key.to_string());
             }
         }

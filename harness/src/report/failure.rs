@@ -30,9 +30,8 @@ pub fn write(group: &Group, style: Style) -> String {
         let more = failed.len() - IN_FULL;
         let rest = if more > seeds.len() { ", …" } else { "" };
         let text = format!(
-            "{} and {} more of {}: seed {}{rest}",
+            "{}: {more} more of {} failed: seed {}{rest}",
             group.name,
-            more,
             plural(group.runs.len(), "run"),
             seeds.join(", ")
         );
@@ -115,7 +114,7 @@ fn reasons(out: &mut String, outcome: &Outcome, style: Style) {
             }
         }
     }
-    let failed: Vec<_> = r.expectations.iter().filter(|e| !e.ok).collect();
+    let failed: Vec<_> = outcome.missed().map(|(_, e)| e).collect();
     let width = failed
         .iter()
         .map(|e| e.metric.chars().count())
@@ -123,11 +122,7 @@ fn reasons(out: &mut String, outcome: &Outcome, style: Style) {
         .unwrap_or(0);
     for e in failed.iter().take(SHOWN) {
         let seeds = if e.sometimes {
-            if r.exit == 12 {
-                ", in no seed of the run"
-            } else {
-                ", fine if another seed has it"
-            }
+            ", in no seed of the run"
         } else {
             ""
         };

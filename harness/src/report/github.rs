@@ -2,6 +2,7 @@
 //!
 //! A step shows ten errors at most, so nine are given and the tenth says how many more there are.
 
+use super::baseline::shown;
 use super::human;
 use super::outcome::{Group, Outcome};
 use super::terminal::Totals;
@@ -98,7 +99,7 @@ fn reasons(outcome: &Outcome) -> Vec<(usize, String)> {
         let times = human::plural(n as usize, "violation");
         all.push((0, format!("{rule}\u{1f}: {times}{text}")));
     }
-    for e in r.expectations.iter().filter(|e| !e.ok) {
+    for (_, e) in outcome.missed() {
         let actual = human::actual(e);
         all.push((
             e.line,
@@ -110,7 +111,9 @@ fn reasons(outcome: &Outcome) -> Vec<(usize, String)> {
             0,
             format!(
                 "worse than the baseline: {}\u{1f} is {}, limit {}",
-                w.metric, w.actual, w.limit
+                w.metric,
+                shown(&w.metric, w.actual),
+                shown(&w.metric, w.limit)
             ),
         ));
     }

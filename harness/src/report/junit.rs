@@ -2,6 +2,7 @@
 //!
 //! So a dashboard sees the same cases from run to run; which seeds failed stands in the failure's text.
 
+use super::baseline::shown;
 use super::human;
 use super::model::Verdict;
 use super::outcome::is_liveness;
@@ -91,16 +92,20 @@ impl Junit {
             let sometimes = if e.sometimes { "sometimes " } else { "" };
             let name = format!("{sometimes}{} ({})", e.metric, e.window);
             suite.add_test_case(case(group, &name, "expectation", &|r| {
-                let e = r.report.expectations.get(i).filter(|e| !e.ok)?;
-                (!e.sometimes || r.report.exit == 12)
-                    .then(|| format!("actual {}", human::actual(e)))
+                r.missed()
+                    .find(|(j, _)| *j == i)
+                    .map(|(_, e)| format!("actual {}", human::actual(e)))
             }));
         }
         if group.runs.iter().any(|r| !r.worse.is_empty()) {
             suite.add_test_case(case(group, "baseline", "baseline", &|r| {
                 let worse = r.worse.iter();
                 let worse: Vec<String> = worse
-                    .map(|w| format!("{} is {}, limit {}", w.metric, w.actual, w.limit))
+                    .map(|w| {
+                        let (actual, limit) =
+                            (shown(&w.metric, w.actual), shown(&w.metric, w.limit));
+                        format!("{} is {actual}, limit {limit}", w.metric)
+                    })
                     .collect();
                 (!worse.is_empty()).then(|| worse.join("; "))
             }));

@@ -131,6 +131,8 @@ fn rows(report: &RunReport) -> (Vec<EventLine>, Option<u64>) {
         .events
         .iter()
         .filter(|e| (from..=to).contains(&e.at_ns))
+        // Without a centre, commands would bury the story.
+        .filter(|e| !report.around.is_empty() || !is_command(&e.kind))
         .filter(|e| !report.around.iter().any(|a| same(a, e)));
     rows.extend(others.cloned());
     if let Some(v) = &report.first_violation
@@ -159,6 +161,10 @@ fn rows(report: &RunReport) -> (Vec<EventLine>, Option<u64>) {
         rows = rows.drain(end - room..end).collect();
     }
     (rows, focus)
+}
+
+fn is_command(kind: &str) -> bool {
+    matches!(mark(kind, "").0, "↑" | "✓" | "L" | "×")
 }
 
 fn same(a: &EventLine, b: &EventLine) -> bool {

@@ -1,6 +1,6 @@
 //! A run with its judgement, and the runs of a scenario together: what every report writer is given.
 
-use super::model::{RunReport, Value, Verdict};
+use super::model::{ExpectResult, RunReport, Value, Verdict};
 use serde::Serialize;
 
 /// A metric that is worse than its baseline allows.
@@ -34,6 +34,9 @@ pub struct Outcome {
     /// The timeline of a failure, drawn before its events were given up.
     #[serde(skip)]
     pub lanes: Vec<String>,
+    /// Indices of the `sometimes` expectations that held in no seed of the run.
+    #[serde(skip)]
+    pub never: Vec<usize>,
 }
 
 impl Outcome {
@@ -46,6 +49,7 @@ impl Outcome {
             differs: None,
             folder: None,
             lanes: Vec::new(),
+            never: Vec::new(),
         }
     }
 
@@ -87,6 +91,18 @@ impl Outcome {
             .iter()
             .filter(|(_, n)| **n > 0)
             .map(|(rule, n)| (rule.as_str(), *n))
+    }
+
+    /// The expectations that failed, with their indices: a `sometimes` fails with the other seeds' help only.
+    pub fn missed(&self) -> impl Iterator<Item = (usize, &ExpectResult)> {
+        let failed = |(i, e): &(usize, &ExpectResult)| {
+            if e.sometimes {
+                self.never.contains(i)
+            } else {
+                !e.ok
+            }
+        };
+        self.report.expectations.iter().enumerate().filter(failed)
     }
 
     /// The object of a `--json` line and of `report.json`.
