@@ -256,3 +256,69 @@ fn help_is_exit_0_and_tells_the_exit_codes() {
         assert!(out.contains(line), "{out}");
     }
 }
+
+const IOLOG: &str =
+    "fio version 2 iolog\nd add\nd open\nd write 0 4096\nd read 4096 8192\nd close\n";
+
+#[test]
+fn traces_are_shown_and_converted() {
+    let home = Home::new(&[
+        ("t/a.log", IOLOG),
+        (
+            "t/bad.log",
+            "fio version 2 iolog\nd add\nd open\nd wrte 0 4096\n",
+        ),
+    ]);
+    let said = |args: &[&str]| {
+        let output = home.run(args);
+        let err = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{args:?}: {err}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(said(&["trace", "info", "t/a.log"]).contains("fio"));
+    assert_eq!(
+        said(&["trace", "head", "t/a.log", "-n", "1"])
+            .lines()
+            .count(),
+        2
+    );
+    let told = said(&["trace", "convert", "t/a.log", "--to", "fio"]);
+    assert_eq!(told, " a.fio: 2 I/Os written, 3 entries were no I/O\n");
+    let (code, err) = home.refused(&["trace", "convert", "t/a.log", "--to", "fio"]);
+    assert!(
+        code == 2 && err.contains("a.fio: is there already"),
+        "{err}"
+    );
+    said(&[
+        "trace", "convert", "t/a.log", "--to", "fio", "--out", "a.fio",
+    ]);
+    for (args, expected) in [
+        (&["trace", "info", "nowhere"][..], "nowhere"),
+        (&["trace", "head", "t"], "t"),
+        (&["trace", "info", "t/bad.log"], "t/bad.log:4:"),
+        (&["trace", "info", "t/a.log", "--format", "msrr"], "msr"),
+        (
+            &["trace", "convert", "t/a.log", "--to", "../../x"],
+            "cannot convert to",
+        ),
+        (
+            &[
+                "trace", "convert", "t/a.log", "--to", "fio", "-o", "t/a.log",
+            ],
+            "is the trace itself",
+        ),
+        (
+            &["trace", "convert", "t/a.log", "--to", "fio", "-o", "x.zst"],
+            "zstd is read, not written",
+        ),
+        (&["trace"], "Usage"),
+    ] {
+        let (code, err) = home.refused(args);
+        assert_eq!(code, 2, "{args:?}: {err}");
+        assert!(err.contains(expected), "{args:?}: {err}");
+    }
+    assert_eq!(
+        fs::read_to_string(home.path().join("t/a.log")).unwrap(),
+        IOLOG
+    );
+}
