@@ -273,6 +273,26 @@ fn a_lane_shows_that_its_path_is_down() {
     assert!(landed.contains('╳'), "{lines}");
 }
 
+#[test]
+fn a_lane_follows_the_changes_of_its_path() {
+    let mut r = passing("x", 1);
+    let at = |ms: u64, kind: &str, text: &str| event(ms * 1_000_000, kind, Some("h1-A1"), text);
+    r.events = vec![
+        at(1, "link", "up → lost"),
+        at(2, "note", "still down"),
+        at(3, "link", "connecting → up"),
+        at(4, "usable", "vol0 not usable"),
+        at(5, "usable", "vol0 usable"),
+        event(6_000_000, "fault_end", None, "reset controller:A"),
+    ];
+    let lines = lanes::draw(&r);
+    let cells: Vec<&str> = lines[1..]
+        .iter()
+        .map(|l| l.split_whitespace().nth(3).unwrap())
+        .collect();
+    assert_eq!(cells, ["▼", "*", "▲", "▼", "▲", "│"], "{lines:#?}");
+}
+
 fn of_policy(policy: &str, change: impl Fn(&mut RunReport)) -> Column {
     let run = |seed| {
         let mut r = passing("balance/even", seed);

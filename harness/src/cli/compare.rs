@@ -90,7 +90,7 @@ pub fn run(
     let mut pending: Vec<Outcome> = Vec::new();
     let mut finished: Vec<Column> = Vec::new();
     let mut tally = Tally::default();
-    let mut trouble: Vec<String> = Vec::new();
+    let mut trouble: Vec<(bool, String)> = Vec::new();
     let mut stop = None;
     pool::in_order(
         jobs.len(),
@@ -119,17 +119,16 @@ pub fn run(
             let outcome = match result {
                 Ok(outcome) => outcome,
                 Err(e) => {
-                    stop = Some(Stop::internal(e.to_string()));
+                    stop = Some(e);
                     return ControlFlow::Break(());
                 }
             };
             tally.add(&outcome);
-            if let Some(what) = outcome
-                .note
-                .as_ref()
-                .or(outcome.report.skip_reason.as_ref())
-            {
-                trouble.push(format!("{what}\n   repeat: {}", outcome.report.repro));
+            let r = &outcome.report;
+            if let Some(why) = &outcome.note {
+                trouble.push((true, format!("{why}\n   repeat: {}", r.repro)));
+            } else if let Some(why) = &r.skip_reason {
+                trouble.push((false, format!("{} under {}: {why}", r.scenario, r.policy)));
             }
             pending.push(outcome);
             let Job {
@@ -162,8 +161,14 @@ pub fn run(
     if let Some(stop) = stop {
         return Err(stop);
     }
-    for text in &trouble {
-        writeln!(streams.err, "{} {text}", streams.err_style.bad("error:"))?;
+    for (bad, text) in &trouble {
+        let style = streams.err_style;
+        let lead = if *bad {
+            style.bad("error:")
+        } else {
+            style.odd("skip:")
+        };
+        writeln!(streams.err, "{lead} {text}")?;
     }
     if let Some(file) = &args.csv {
         write_file(file, &compare::csv(&finished))?;

@@ -5,7 +5,7 @@ use super::judge;
 use super::progress::Progress;
 use super::repro::{self, Given};
 use super::target;
-use super::{INTERNAL, INVALID};
+use super::{INTERNAL, INVALID, Stop};
 use crate::report::baseline::Baseline;
 use crate::report::folder::{self, FolderError};
 use crate::report::model::{RunReport, Verdict};
@@ -79,8 +79,20 @@ impl Setting<'_> {
         Some(self.out?.join(&s.name).join(name))
     }
 
-    /// One run, from the draw to its folder.
-    pub fn execute(&self, s: &Scenario, seed: u64) -> Result<Outcome, FolderError> {
+    /// One run, from the draw to its folder. An error ends the command: the disk's, or a defect of the reports'.
+    pub fn execute(&self, s: &Scenario, seed: u64) -> Result<Outcome, Stop> {
+        let repeat = || repro::command(&s.file, seed, &self.given);
+        match guard::caught(|| self.run(s, seed)) {
+            Ok(Ok(outcome)) => Ok(outcome),
+            Ok(Err(e)) => Err(Stop::internal(e.to_string())),
+            Err(said) => Err(Stop::internal(format!(
+                "internal error beside a run: {said}\n   repeat: {}",
+                repeat()
+            ))),
+        }
+    }
+
+    fn run(&self, s: &Scenario, seed: u64) -> Result<Outcome, FolderError> {
         let lacks = target::lacks(s);
         let drawn = scenario::draw(s, seed);
         let mut outcome = match lacks {

@@ -39,16 +39,27 @@ pub fn caught<T>(work: impl FnOnce() -> T) -> Result<T, String> {
             }
         }));
     });
-    SAID.with(|said| *said.borrow_mut() = Some(String::new()));
+    // Calls nest: what is around a run is guarded too.
+    let outer = SAID.with(|said| said.borrow_mut().replace(String::new()));
     // What `work` borrowed is given up with it: nothing half-changed is looked at afterwards.
     let result = panic::catch_unwind(AssertUnwindSafe(work));
-    let said = SAID.with(|said| said.borrow_mut().take());
+    let said = SAID.with(|said| std::mem::replace(&mut *said.borrow_mut(), outer));
     result.map_err(|_| said.unwrap_or_default())
 }
 
 #[cfg(test)]
 mod tests {
     use super::caught;
+
+    #[test]
+    fn guards_nest() {
+        let said = caught(|| {
+            let inner = caught(|| panic!("inner")).unwrap_err();
+            assert!(inner.starts_with("inner ("), "{inner}");
+            panic!("outer")
+        });
+        assert!(said.unwrap_err().starts_with("outer ("));
+    }
 
     #[test]
     fn a_panic_becomes_its_message_and_place() {

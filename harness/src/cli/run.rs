@@ -100,24 +100,22 @@ pub fn run(args: &args::Run, runner: &dyn Runner, streams: &mut Streams<'_>) -> 
         threads(&args.what),
         |job| setting.execute(&all[jobs[job].0], jobs[job].1),
         |job, result| {
-            let done = result
-                .map_err(|e| Stop::internal(e.to_string()))
-                .and_then(|o| {
-                    pending.push(o);
-                    let (scenario, _) = jobs[job];
-                    if jobs.get(job + 1).is_some_and(|(next, _)| *next == scenario) {
-                        return Ok(());
-                    }
-                    let mut group = Group {
-                        name: all[scenario].name.clone(),
-                        title: all[scenario].title.clone(),
-                        why: all[scenario].why.clone(),
-                        file: all[scenario].file.to_string_lossy().into_owned(),
-                        runs: std::mem::take(&mut pending),
-                        notices: Vec::new(),
-                    };
-                    progress.suspended(|| session.group(&mut group, &setting, streams))
-                });
+            let done = result.and_then(|o| {
+                pending.push(o);
+                let (scenario, _) = jobs[job];
+                if jobs.get(job + 1).is_some_and(|(next, _)| *next == scenario) {
+                    return Ok(());
+                }
+                let mut group = Group {
+                    name: all[scenario].name.clone(),
+                    title: all[scenario].title.clone(),
+                    why: all[scenario].why.clone(),
+                    file: all[scenario].file.to_string_lossy().into_owned(),
+                    runs: std::mem::take(&mut pending),
+                    notices: Vec::new(),
+                };
+                progress.suspended(|| session.group(&mut group, &setting, streams))
+            });
             match done {
                 Ok(()) => ControlFlow::Continue(()),
                 Err(e) => {

@@ -13,7 +13,8 @@ pub fn write(group: &Group, outcome: &Outcome, style: Style) -> String {
     let mut out = String::new();
     if !outcome.failed() {
         // The head of a failure has said this already.
-        out += &format!(" {}   {}\n", style.strong(&group.name), group.title);
+        let title = human::cut(&group.title, 76);
+        out += &format!(" {}   {title}\n", style.strong(&group.name));
         for line in human::wrap(&group.why, 92) {
             out += &format!("   {}\n", style.faint(&line));
         }

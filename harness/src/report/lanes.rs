@@ -1,4 +1,16 @@
 //! A timeline with a lane for each path, time to the left: what happened around the first violation, on one screen.
+//!
+//! A lane is `│` while its path is up and `╳` while it is down. What an event shows there follows from its kind:
+//!
+//! | kind | shows | |
+//! |---|---|---|
+//! | `issue` `redispatch` `answer` `error` `abandoned` `effect` | `↑` `r↑` `✓` `e` `×` `L` | commands; `effect` is on the media |
+//! | `lost` | `✗` | the path is down from here on |
+//! | `usable`, `link` | `▲` `▼` `~` | up or down as the text ends: `usable` / `not usable`, `up` / `lost` / `down` |
+//! | `health` `access` `admin` `identity` | `~` | a state that does not decide alone |
+//! | `fault_start`, `fault_end` | `!` | |
+//! | `rule` | | the finding of a checker |
+//! | anything else | `*` | |
 
 use super::human;
 use super::model::{EventLine, RunReport};
@@ -11,7 +23,6 @@ const TEXT: usize = 44;
 
 /// How an event shows in its path's lane, and what it makes of the lane from there on.
 fn mark(kind: &str, text: &str) -> (&'static str, Option<bool>) {
-    let says = |words: &[&str]| words.iter().any(|w| text.contains(w));
     match kind {
         "issue" | "issued" | "sent" | "submit" => ("↑", None),
         "redispatch" | "retry" => ("r↑", None),
@@ -19,18 +30,13 @@ fn mark(kind: &str, text: &str) -> (&'static str, Option<bool>) {
         "error" | "failed" => ("e", None),
         "timeout" | "suspect" => ("?", None),
         "lost" => ("✗", Some(false)),
-        "abandoned" | "dropped" => ("×", None),
+        "abandoned" | "abandon" | "dropped" => ("×", None),
         "landed" | "effect" | "executed" => ("L", None),
         "usable" | "link" => {
-            let down = says(&[
-                "-> lost",
-                "→ lost",
-                "false",
-                "not usable",
-                "unusable",
-                "down",
-            ]);
-            if down {
+            // A change reads "from → to": what counts is where it ends.
+            let to = text.rsplit(['→', '>']).next().unwrap_or(text);
+            let says = |words: &[&str]| words.iter().any(|w| to.contains(w));
+            if says(&["lost", "false", "not usable", "unusable", "down"]) {
                 ("▼", Some(false))
             } else if says(&["true", "up", "usable"]) {
                 ("▲", Some(true))
