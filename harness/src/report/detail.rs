@@ -4,6 +4,7 @@ use super::human;
 use super::model::{PathReport, Value};
 use super::outcome::{Group, Outcome};
 use super::style::Style;
+use super::terminal;
 
 const SHOWN: usize = 16;
 const BAR: usize = 20;
@@ -14,7 +15,11 @@ pub fn write(group: &Group, outcome: &Outcome, style: Style) -> String {
     if !outcome.failed() {
         // The head of a failure has said this already.
         let title = human::cut(&group.title, 76);
-        out += &format!(" {}   {title}\n", style.strong(&group.name));
+        out += &format!(
+            " {}  {}   {title}\n",
+            terminal::word(outcome.report.verdict, style),
+            style.strong(&group.name)
+        );
         for line in human::wrap(&group.why, 92) {
             out += &format!("   {}\n", style.faint(&line));
         }

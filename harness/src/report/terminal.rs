@@ -109,7 +109,7 @@ impl Line {
     }
 }
 
-fn word(verdict: Verdict, style: Style) -> String {
+pub(super) fn word(verdict: Verdict, style: Style) -> String {
     match verdict {
         Verdict::Pass => style.good("pass    "),
         Verdict::Fail => style.bad("FAIL    "),
