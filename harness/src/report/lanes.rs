@@ -4,13 +4,17 @@
 //!
 //! | kind | shows | |
 //! |---|---|---|
-//! | `issue` `redispatch` `answer` `error` `abandoned` `effect` | `↑` `r↑` `✓` `e` `×` `L` | commands; `effect` is on the media |
+//! | `issue` `answer` `stale_answer` `complete` `fail` `effect` `probe` | `↑` `✓` `s✓` `✓` `e` `L` `p` | commands; `effect` is on the media |
+//! | `redispatch` | `r↑` | sent again |
 //! | `lost` | `✗` | the path is down from here on |
 //! | `usable`, `link` | `▲` `▼` `~` | up or down as the text ends: `usable` / `not usable`, `up` / `lost` / `down` |
 //! | `health` `access` `admin` `identity` | `~` | a state that does not decide alone |
 //! | `fault_start`, `fault_end` | `!` | |
-//! | `rule` | | the finding of a checker |
+//! | `violation` | | the finding of a checker |
 //! | anything else | `*` | |
+//!
+//! Where more happened than fits, what touches the block of the violation is kept first, then states, faults and losses (also the
+//! latest ones before the commands that are known), then what is nearest to the violation.
 
 use super::human;
 use super::model::{EventLine, RunReport};
@@ -20,18 +24,21 @@ pub const WIDTH: usize = 100;
 pub const LINES: usize = 30;
 /// Room that the text of an event always has.
 const TEXT: usize = 44;
+/// States, faults and losses that are shown from before the known commands.
+const EARLIER: usize = 8;
 
 /// How an event shows in its path's lane, and what it makes of the lane from there on.
 fn mark(kind: &str, text: &str) -> (&'static str, Option<bool>) {
     match kind {
-        "issue" | "issued" | "sent" | "submit" => ("↑", None),
-        "redispatch" | "retry" => ("r↑", None),
-        "answer" | "answered" | "complete" | "completed" | "ack" => ("✓", None),
-        "error" | "failed" => ("e", None),
-        "timeout" | "suspect" => ("?", None),
+        "issue" => ("↑", None),
+        "redispatch" => ("r↑", None),
+        "answer" | "complete" => ("✓", None),
+        "stale_answer" => ("s✓", None),
+        "fail" => ("e", None),
+        "effect" => ("L", None),
+        "probe" => ("p", None),
+        "suspect" => ("?", None),
         "lost" => ("✗", Some(false)),
-        "abandoned" | "abandon" | "dropped" => ("×", None),
-        "landed" | "effect" | "executed" => ("L", None),
         "usable" | "link" => {
             // A change reads "from → to": what counts is where it ends.
             let to = text.rsplit(['→', '>']).next().unwrap_or(text);
@@ -45,7 +52,7 @@ fn mark(kind: &str, text: &str) -> (&'static str, Option<bool>) {
             }
         }
         "health" | "access" | "admin" | "identity" => ("~", None),
-        "fault" | "fault_start" | "fault_end" => ("!", None),
+        "fault_start" | "fault_end" => ("!", None),
         _ => ("*", None),
     }
 }
@@ -121,7 +128,7 @@ pub fn draw(report: &RunReport) -> Vec<String> {
 }
 
 fn is_rule(row: &EventLine) -> bool {
-    matches!(row.kind.as_str(), "rule" | "violation")
+    row.kind == "violation"
 }
 
 /// Which events are shown, in order, and when the violation was.
@@ -133,48 +140,109 @@ fn rows(report: &RunReport) -> (Vec<EventLine>, Option<u64>) {
         // No command is known: the states, faults and losses of the whole run tell the story.
         _ => (0, u64::MAX),
     };
-    let others = report
-        .events
+    let is_story = |e: &&EventLine| !is_command(&e.kind);
+    let before = report.events.partition_point(|e| e.at_ns < from);
+    let earlier: Vec<&EventLine> = report.events[..before]
         .iter()
-        .filter(|e| (from..=to).contains(&e.at_ns))
-        // Without a centre, commands would bury the story.
-        .filter(|e| !report.around.is_empty() || !is_command(&e.kind))
-        .filter(|e| !report.around.iter().any(|a| same(a, e)));
-    rows.extend(others.cloned());
+        .rev()
+        .filter(is_story)
+        .take(EARLIER)
+        .collect();
+    rows.extend(earlier.into_iter().rev().cloned());
+    let within = report.events[before..]
+        .iter()
+        .take_while(|e| e.at_ns <= to)
+        .filter(is_story);
+    rows.extend(within.cloned());
     if let Some(v) = &report.first_violation
         && !rows.iter().any(|r| is_rule(r) && r.at_ns == v.at_ns)
     {
         rows.push(EventLine {
             at_ns: v.at_ns,
-            kind: "rule".into(),
+            kind: "violation".into(),
             path: None,
             text: format!("{}: {}", v.rule, v.text),
         });
     }
     // Stable: events of one instant keep their order, the verdict comes last.
     rows.sort_by_key(|r| (r.at_ns, is_rule(r)));
+    (fitting(rows, report), focus)
+}
 
+/// As many rows as there is room for, the most telling ones.
+fn fitting(rows: Vec<EventLine>, report: &RunReport) -> Vec<EventLine> {
     let room = LINES - 2;
-    if rows.len() > room {
-        let centre = match focus {
-            Some(at) => rows.partition_point(|r| r.at_ns <= at),
-            None => rows
-                .iter()
-                .position(|r| r.kind.starts_with("fault") || r.kind == "lost")
-                .map_or(0, |first| first + room * 3 / 4),
-        };
-        let end = (centre + room / 4).clamp(room, rows.len());
-        rows = rows.drain(end - room..end).collect();
+    if rows.len() <= room {
+        return rows;
     }
-    (rows, focus)
+    let violation = report.first_violation.as_ref();
+    let blocks = violation.map_or_else(Vec::new, |v| lbas(&v.text));
+    let centre = match violation {
+        Some(v) => rows
+            .partition_point(|r| r.at_ns <= v.at_ns)
+            .saturating_sub(1),
+        None => rows
+            .iter()
+            .position(|r| r.kind == "fault_start" || r.kind == "lost")
+            .unwrap_or(0),
+    };
+    let rank = |row: &EventLine| {
+        if is_rule(row) && violation.is_some_and(|v| v.at_ns == row.at_ns) {
+            0
+        } else if is_command(&row.kind) && touches(&row.text, &blocks) {
+            1
+        } else if !is_command(&row.kind) && !is_rule(row) {
+            2
+        } else {
+            3
+        }
+    };
+    let mut order: Vec<usize> = (0..rows.len()).collect();
+    order.sort_by_key(|&i| (rank(&rows[i]), i.abs_diff(centre), i));
+    order.truncate(room);
+    order.sort_unstable();
+    order.into_iter().map(|i| rows[i].clone()).collect()
 }
 
+/// The blocks that a finding names: every number after the word LBA.
+fn lbas(text: &str) -> Vec<u64> {
+    text.split("LBA ")
+        .skip(1)
+        .filter_map(|rest| {
+            let digits = rest
+                .find(|c: char| !c.is_ascii_digit())
+                .unwrap_or(rest.len());
+            rest[..digits].parse().ok()
+        })
+        .collect()
+}
+
+/// Whether a command's text has a range, `lba+blocks`, with one of these blocks in it.
+fn touches(text: &str, blocks: &[u64]) -> bool {
+    text.split_whitespace()
+        .filter_map(|word| {
+            let (lba, n) = word.split_once('+')?;
+            Some((lba.parse::<u64>().ok()?, n.parse::<u64>().ok()?))
+        })
+        .any(|(lba, n)| {
+            blocks
+                .iter()
+                .any(|b| (lba..lba.saturating_add(n)).contains(b))
+        })
+}
+
+/// What happens for each command.
 fn is_command(kind: &str) -> bool {
-    matches!(mark(kind, "").0, "↑" | "✓" | "L" | "×")
-}
-
-fn same(a: &EventLine, b: &EventLine) -> bool {
-    a.at_ns == b.at_ns && a.kind == b.kind && a.path == b.path && a.text == b.text
+    const EACH: [&str; 7] = [
+        "issue",
+        "answer",
+        "stale_answer",
+        "complete",
+        "fail",
+        "effect",
+        "probe",
+    ];
+    EACH.contains(&kind)
 }
 
 /// Lanes are the paths in their own order; where there are too many, those that something happened on.

@@ -142,42 +142,28 @@ pub fn rule_broken(name: &str, seed: u64) -> RunReport {
     r.first_violation = Some(Violation {
         rule: "ghost_write".into(),
         at_ns: 1_061_840_000,
-        text: "vol0 sector 0x1f40+8: write #5521 (path h0-A0, generation 1) took effect at 1.061840 s, \
-               after write #5607 had completed at 1.058112 s"
+        text: "The write 0x5521 (volume 0, LBA 8000, 8 blocks, submitted at 1000100000 ns, completed at 1000500000 ns) \
+               was over and changed LBA 8000 of volume 0 (of 8000 to 8007), which held write 0x5607 (volume 0, \
+               LBA 8000, 8 blocks, submitted at 1050000000 ns, completed at 1058112000 ns)."
             .into(),
     });
     r.events.push(event(
         1_061_840_000,
-        "rule",
+        "violation",
         None,
-        "ghost_write vol0 sector 0x1f40+8",
+        "ghost_write: The write 0x5521 was over",
     ));
     r.around = vec![
-        event(
-            1_000_100_000,
-            "issue",
-            Some("h0-A0"),
-            "#5521 write 0x1f40+8",
-        ),
+        event(1_000_100_000, "issue", Some("h0-A0"), "write vol0 8000+8"),
         event(
             1_000_211_000,
             "redispatch",
             Some("h1-A1"),
-            "#5521 write 0x1f40+8",
+            "write vol0 8000+8",
         ),
-        event(
-            1_050_000_000,
-            "issue",
-            Some("h1-A1"),
-            "#5607 write 0x1f40+8",
-        ),
-        event(1_058_112_000, "answer", Some("h1-A1"), "#5607 ok"),
-        event(
-            1_061_840_000,
-            "effect",
-            Some("h0-A0"),
-            "#5521 write 0x1f40+8",
-        ),
+        event(1_050_000_000, "issue", Some("h1-A1"), "write vol0 8000+8"),
+        event(1_058_112_000, "answer", Some("h1-A1"), "write vol0 8000+8"),
+        event(1_061_840_000, "effect", Some("h0-A0"), "write vol0 8000+8"),
     ];
     r
 }
