@@ -2,6 +2,7 @@
 //! breaks paths, and judges what the applications saw.
 
 pub mod check;
+pub mod cli;
 pub mod metrics;
 pub mod report;
 pub mod scenario;

@@ -27,7 +27,8 @@ pub struct ExpectResult {
     /// `None` where there was nothing to measure (a latency over no I/O): the expectation fails.
     pub actual: Option<Value>,
     pub ok: bool,
-    #[serde(skip)]
+    /// Judged over all seeds of a run: not `ok` in this one is no failure by itself.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub sometimes: bool,
     #[serde(skip)]
     pub is_time: bool,

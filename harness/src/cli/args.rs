@@ -1,0 +1,225 @@
+//! The command line: its words, and what is refused before anything is read.
+
+use super::seeds::Seeds;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+pub const EXIT_CODES: &str = "Exit codes:
+  0  all pass                          10  a safety rule is broken
+  1  internal error                    11  a liveness rule is broken (stuck_io, livelock)
+  2  usage, or an invalid scenario,    12  an expectation failed
+     trace or configuration            13  worse than the baseline
+  4  nothing ran                       14  not deterministic
+                                       77  all skipped
+Several at once: the smallest of 10 to 14.";
+
+/// Replays workloads through the multipath datapath against a simulated array, breaks paths, and judges the outcome.
+#[derive(Parser, Debug)]
+#[command(name = "harness", version, after_help = EXIT_CODES)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Run scenarios: files, or folders of them
+    #[command(after_help = EXIT_CODES)]
+    Run(Run),
+    /// Read and validate scenarios; nothing runs
+    Check(Check),
+    /// Run scenarios under several policies, side by side
+    Compare(Compare),
+    /// Look into a block trace, or convert it
+    #[command(subcommand)]
+    Trace(Trace),
+    /// Drawn topologies, workloads and faults (not built yet)
+    #[command(disable_help_flag = true)]
+    Fuzz(Later),
+    /// The smallest scenario that still fails (not built yet)
+    #[command(disable_help_flag = true)]
+    Shrink(Later),
+    /// Join the results of a sharded run (not built yet)
+    #[command(disable_help_flag = true)]
+    Merge(Later),
+    /// /dev/ublkbN on the in-process simulated array, in wall time (not built yet)
+    #[command(disable_help_flag = true)]
+    Serve(Later),
+    /// Live faults on a served array (not built yet)
+    #[command(disable_help_flag = true)]
+    Fault(Later),
+    /// The HTML report of a run (not built yet)
+    #[command(disable_help_flag = true)]
+    Report(Later),
+}
+
+#[derive(Args, Debug)]
+pub struct Later {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+    pub rest: Vec<OsString>,
+}
+
+/// What to run, and as what.
+#[derive(Args, Debug)]
+pub struct What {
+    /// Scenario files, or folders that are searched for them
+    #[arg(value_name = "PATH", default_value = "scenarios")]
+    pub paths: Vec<PathBuf>,
+    /// Run this seed instead of the scenario's own
+    #[arg(long, value_name = "N", conflicts_with = "seeds")]
+    pub seed: Option<u64>,
+    /// Run each seed of this range, both ends included
+    #[arg(long, value_name = "A..B")]
+    pub seeds: Option<Seeds>,
+    /// Change a key of every scenario to a TOML value, such as datapath.policy='"numa"' (repeatable)
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = set)]
+    pub sets: Vec<(String, String)>,
+    /// Runs at a time [default: the number of cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub jobs: Option<u16>,
+    /// How commands travel: model (straight to the simulated array) or wire (NVMe/TCP bytes; not built yet)
+    #[arg(long, value_enum, value_name = "FIDELITY")]
+    pub fidelity: Option<Fidelity>,
+    /// What is under test: sim, /dev/ublkbN or mpio:NAME (only sim is built yet)
+    #[arg(long, value_name = "TARGET", default_value = "sim")]
+    pub target: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Fidelity {
+    Model,
+    Wire,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub enum Events {
+    /// Every command, besides states, faults, verdicts, failovers and rules
+    Io,
+}
+
+#[derive(Args, Debug)]
+pub struct Run {
+    #[command(flatten)]
+    pub what: What,
+    /// Choose paths by this policy instead of the scenario's
+    #[arg(long, value_name = "POLICY")]
+    pub policy: Option<String>,
+    /// Compare the headline metrics with the baselines in this folder
+    #[arg(long, value_name = "DIR")]
+    pub baseline: Option<PathBuf>,
+    /// Write the baselines (to --baseline, or results/baseline) instead of comparing with them
+    #[arg(long)]
+    pub update_baseline: bool,
+    /// Where each run leaves its folder
+    #[arg(long, value_name = "DIR", default_value = "results/runs")]
+    pub out: PathBuf,
+    /// What events.jsonl holds besides states, faults, failovers and rules
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub events: Option<Events>,
+    /// Print one JSON object a line for each run; the report for people goes to standard error
+    #[arg(long)]
+    pub json: bool,
+    /// Write a JUnit report
+    #[arg(long, value_name = "FILE")]
+    pub junit: Option<PathBuf>,
+    /// Print annotations for GitHub, and its step summary
+    #[arg(long)]
+    pub github: bool,
+    /// Print failures and the summary only
+    #[arg(long)]
+    pub quiet: bool,
+    /// Run everything twice: exit 14 where fingerprints or output files differ
+    #[arg(long)]
+    pub twice: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct Check {
+    /// Scenario files, or folders that are searched for them
+    #[arg(value_name = "PATH", default_value = "scenarios")]
+    pub paths: Vec<PathBuf>,
+    /// Change a key of every scenario to a TOML value (repeatable)
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = set)]
+    pub sets: Vec<(String, String)>,
+    /// Print errors only
+    #[arg(long)]
+    pub quiet: bool,
+}
+
+#[derive(Args, Debug)]
+pub struct Compare {
+    #[command(flatten)]
+    pub what: What,
+    /// The policies, separated by commas, or `all`
+    #[arg(long, value_name = "A,B,…", required = true, value_delimiter = ',')]
+    pub policies: Vec<String>,
+    /// Print one JSON object a line for each scenario and policy
+    #[arg(long)]
+    pub json: bool,
+    /// Write scenario, policy, metric, median and best as CSV
+    #[arg(long, value_name = "FILE")]
+    pub csv: Option<PathBuf>,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum Trace {
+    /// Format, records, span, devices and sizes of a trace
+    Info {
+        file: PathBuf,
+        /// The trace's format
+        #[arg(long, default_value = "auto")]
+        format: String,
+    },
+    /// The first records, in one form for all formats
+    Head {
+        file: PathBuf,
+        #[arg(long, default_value = "auto")]
+        format: String,
+        /// How many records
+        #[arg(short = 'n', long, value_name = "N", default_value_t = 10)]
+        count: u64,
+    },
+    /// Write the trace in another format
+    Convert {
+        file: PathBuf,
+        #[arg(long, default_value = "auto")]
+        format: String,
+        /// The format to write: fio
+        #[arg(long, value_name = "FORMAT")]
+        to: String,
+        /// The file to write [default: the trace's name with the format's ending, in this folder]
+        #[arg(long, short, value_name = "FILE")]
+        out: Option<PathBuf>,
+    },
+}
+
+fn set(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.trim().is_empty() => {
+            Ok((key.trim().to_string(), value.trim().to_string()))
+        }
+        _ => Err("expected KEY=VALUE, such as workload.0.depth=64".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_set_is_split_at_the_first_sign() {
+        assert_eq!(
+            set("fault.0.status=\"nvme:0x360\"").unwrap(),
+            ("fault.0.status".into(), "\"nvme:0x360\"".into())
+        );
+        assert_eq!(set("a=b=c").unwrap(), ("a".into(), "b=c".into()));
+        assert!(set("a").is_err() && set("=1").is_err());
+    }
+}

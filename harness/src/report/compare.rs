@@ -1,0 +1,207 @@
+//! Policies side by side: for each scenario a column for each policy, medians over the seeds, the best of each row
+//! marked.
+//!
+//! A best is marked only where the policies differ; where several share it, each has the mark.
+
+use super::baseline::Better;
+use super::human;
+use super::outcome::{Outcome, median};
+use super::style::Style;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// A row: title, key in `metrics`, which way is better.
+const ROWS: [(&str, &str, Better); 10] = [
+    ("throughput", "app.iops", Better::Higher),
+    ("bytes/s", "app.bytes_per_s", Better::Higher),
+    ("mean", "app.all.mean_ns", Better::Lower),
+    ("p50", "app.all.p50_ns", Better::Lower),
+    ("p99", "app.all.p99_ns", Better::Lower),
+    ("p99.9", "app.all.p999_ns", Better::Lower),
+    ("longest stall", "app.stall_max_ns", Better::Lower),
+    ("errors", "app.errors", Better::Lower),
+    ("Jain", "balance.jain", Better::Higher),
+    ("share spread", "balance.spread", Better::Lower),
+];
+
+/// One scenario under one policy: an object of `--json`.
+#[derive(Clone, Debug, Serialize)]
+pub struct Column {
+    pub schema: u32,
+    pub scenario: String,
+    pub policy: String,
+    pub seeds: Vec<u64>,
+    /// Medians over the seeds.
+    pub metrics: BTreeMap<String, f64>,
+    /// The median share of each path.
+    pub shares: BTreeMap<String, f64>,
+    /// Rules that were broken in any seed, and how often.
+    pub rules: BTreeMap<String, u64>,
+    /// The metrics in which this policy is the best.
+    pub best: Vec<String>,
+}
+
+impl Column {
+    pub fn of(scenario: &str, policy: &str, runs: &[Outcome]) -> Column {
+        let ran = || runs.iter().filter(|r| r.ran());
+        let metrics = ROWS
+            .iter()
+            .filter_map(|(_, key, _)| {
+                Some((
+                    (*key).to_string(),
+                    median(ran().filter_map(|r| r.metric(key)))?,
+                ))
+            })
+            .collect();
+        let mut shares: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+        let mut rules = BTreeMap::new();
+        for run in ran() {
+            let ios: u64 = run.report.paths.iter().map(|p| p.ios).sum();
+            for p in &run.report.paths {
+                let share = p.ios as f64 / ios.max(1) as f64;
+                shares.entry(p.name.clone()).or_default().push(share);
+            }
+            for (rule, n) in run.broken_rules() {
+                *rules.entry(rule.to_string()).or_insert(0) += n;
+            }
+        }
+        Column {
+            schema: 1,
+            scenario: scenario.to_string(),
+            policy: policy.to_string(),
+            seeds: ran().map(|r| r.report.seed).collect(),
+            metrics,
+            shares: shares
+                .into_iter()
+                .filter_map(|(name, all)| Some((name, median(all)?)))
+                .collect(),
+            rules,
+            best: Vec::new(),
+        }
+    }
+}
+
+/// Marks the best of each row. What broke a rule is not the best of anything.
+pub fn mark(columns: &mut [Column]) {
+    for (_, key, better) in ROWS {
+        let values: Vec<f64> = columns
+            .iter()
+            .filter(|c| c.rules.is_empty())
+            .filter_map(|c| c.metrics.get(key).copied())
+            .collect();
+        let least = values.iter().copied().fold(f64::INFINITY, f64::min);
+        let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        if values.len() < 2 || least == most {
+            continue;
+        }
+        let best = match better {
+            Better::Lower => least,
+            Better::Higher => most,
+        };
+        for column in columns.iter_mut() {
+            if column.rules.is_empty() && column.metrics.get(key) == Some(&best) {
+                column.best.push(key.to_string());
+            }
+        }
+    }
+}
+
+fn cell(key: &str, value: f64) -> String {
+    if key.ends_with("_ns") {
+        human::time(value.round() as u64)
+    } else if key == "app.bytes_per_s" {
+        human::bytes(value.round() as u64)
+    } else if key == "app.iops" {
+        human::amount(value.round())
+    } else {
+        human::amount(value)
+    }
+}
+
+/// The table of one scenario. `columns` are of the same scenario.
+pub fn table(title: &str, columns: &[Column], style: Style) -> String {
+    let Some(first) = columns.first() else {
+        return String::new();
+    };
+    let seeds = match first.seeds.as_slice() {
+        [] => "no run".into(),
+        [one] => format!("seed {one}"),
+        many => format!("medians of {} seeds", many.len()),
+    };
+    let mut out = format!(" {}   {title}   ({seeds})\n", style.strong(&first.scenario));
+    let widths: Vec<usize> = columns
+        .iter()
+        .map(|c| c.policy.chars().count().max(9) + 2)
+        .collect();
+    out += &format!("   {:<14}", "");
+    for (column, width) in columns.iter().zip(&widths) {
+        out += &format!("{:>width$} ", column.policy);
+    }
+    out = out.trim_end().to_string() + "\n";
+    for (name, key, _) in ROWS {
+        if columns.iter().all(|c| !c.metrics.contains_key(key)) {
+            continue;
+        }
+        let mut row = format!("   {name:<14}");
+        for (column, width) in columns.iter().zip(&widths) {
+            let text = column
+                .metrics
+                .get(key)
+                .map_or_else(|| "–".to_string(), |v| cell(key, *v));
+            let text = format!("{text:>width$}");
+            let best = column.best.iter().any(|b| b == key);
+            row += &if best {
+                style.good(&text) + "*"
+            } else {
+                text + " "
+            };
+        }
+        out += row.trim_end();
+        out.push('\n');
+    }
+    let shares: std::collections::BTreeSet<&String> =
+        columns.iter().flat_map(|c| c.shares.keys()).collect();
+    for path in shares.into_iter().take(16) {
+        let mut row = format!("   {:<14}", format!("share {path}"));
+        for (column, width) in columns.iter().zip(&widths) {
+            let share = column.shares.get(path).copied().unwrap_or(0.0);
+            row += &format!("{:>width$} ", human::percent(share));
+        }
+        out += row.trim_end();
+        out.push('\n');
+    }
+    for column in columns {
+        for (rule, n) in &column.rules {
+            out += &format!(
+                "   {} {}: {rule}, {}\n",
+                style.bad("✗"),
+                column.policy,
+                human::plural(*n as usize, "violation")
+            );
+        }
+    }
+    out
+}
+
+/// One row for each scenario, policy and metric.
+pub fn csv(columns: &[Column]) -> String {
+    let quoted = |text: &str| {
+        if text.contains([',', '"', '\n']) {
+            format!("\"{}\"", text.replace('"', "\"\""))
+        } else {
+            text.to_string()
+        }
+    };
+    let mut out = String::from("scenario,policy,seeds,metric,median,best\n");
+    for c in columns {
+        let lead = format!("{},{},{}", quoted(&c.scenario), c.policy, c.seeds.len());
+        for (metric, value) in &c.metrics {
+            let best = u8::from(c.best.contains(metric));
+            out += &format!("{lead},{metric},{value},{best}\n");
+        }
+        for (path, share) in &c.shares {
+            out += &format!("{lead},path.{path}.share,{share},0\n");
+        }
+    }
+    out
+}
