@@ -100,7 +100,11 @@ impl Ring for Driver<'_> {
             probe: false,
             executed: again && old.executed,
             fatal: again && old.fatal,
-            count: if again { old.count.saturating_add(1) } else { 1 },
+            count: if again {
+                old.count.saturating_add(1)
+            } else {
+                1
+            },
         };
         let (fatal, count) = (a.fatal, a.count);
         if again && old.live {

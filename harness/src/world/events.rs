@@ -29,7 +29,7 @@ pub fn record(w: &mut Shared, now: Instant, core: usize, event: &Event) {
     } else {
         format!("shard {shard}: ")
     };
-    let mut tell = |w: &mut Shared, kind: &str, path: Option<u16>, text: String| {
+    let tell = |w: &mut Shared, kind: &str, path: Option<u16>, text: String| {
         let path = path.map(|p| first + u32::from(p));
         w.seen.event(now, kind, path, format!("{who}{text}"));
     };

@@ -232,7 +232,8 @@ impl Sim {
                 }
                 let a = self.w.shards[core].attempt_mut(slot);
                 let same = !a.probe
-                    && generation.wrapping_sub(a.first_generation) <= a.generation.wrapping_sub(a.first_generation);
+                    && generation.wrapping_sub(a.first_generation)
+                        <= a.generation.wrapping_sub(a.first_generation);
                 if !same {
                     // Its request is over, by another attempt.
                     self.w.recorder.array_duplicate();

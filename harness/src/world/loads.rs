@@ -97,9 +97,7 @@ impl Sim {
                 }
             } else {
                 for slot in 0..load.source.depth() {
-                    self.w
-                        .queue
-                        .push(load.start, Due::Slot { workload, slot });
+                    self.w.queue.push(load.start, Due::Slot { workload, slot });
                 }
             }
         }

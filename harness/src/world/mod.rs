@@ -104,7 +104,7 @@ fn build(scenario: &Scenario, seed: u64, options: Options) -> Result<sim::Sim, W
     w.open = loads.open();
     Ok(sim::Sim::new(
         scenario.clone(),
-        paths,
+        &paths,
         w,
         cores,
         configs,

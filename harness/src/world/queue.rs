@@ -9,17 +9,35 @@ use std::collections::BinaryHeap;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Due {
     /// A core wants to be called.
-    Deadline { core: u32 },
+    Deadline {
+        core: u32,
+    },
     /// A message of a sibling shard arrives; `message` names it in the world's store.
-    Peer { core: u32, message: u32 },
+    Peer {
+        core: u32,
+        message: u32,
+    },
     /// A closed-loop slot submits.
-    Slot { workload: u32, slot: u32 },
+    Slot {
+        workload: u32,
+        slot: u32,
+    },
     /// The next I/O of an open workload arrives.
-    Arrival { workload: u32 },
-    FaultStart { fault: u32 },
-    FaultEnd { fault: u32, run: u32 },
+    Arrival {
+        workload: u32,
+    },
+    FaultStart {
+        fault: u32,
+    },
+    FaultEnd {
+        fault: u32,
+        run: u32,
+    },
     /// A flapping fault changes sides.
-    Flap { fault: u32, run: u32 },
+    Flap {
+        fault: u32,
+        run: u32,
+    },
     /// Nothing is submitted any more.
     Stop,
     /// The drain has taken as long as it may.

@@ -38,7 +38,6 @@ pub enum Todo {
 
 #[derive(Debug)]
 pub struct Mail {
-    pub to: u32,
     pub life: u32,
     pub message: Option<PeerMessage>,
 }
@@ -161,7 +160,6 @@ impl Shared {
             let at = at.max(self.mail_at[core * n + to]);
             self.mail_at[core * n + to] = at;
             let id = self.mail.insert(Mail {
-                to: to as u32,
                 life: self.shards[to].life,
                 message: Some(message),
             });
@@ -215,9 +213,7 @@ pub fn status_word(status: protocol::Status) -> u64 {
     match status {
         S::Ok => 0,
         S::Nvme(n) => u64::from(n.code) | u64::from(n.dnr) << 16 | u64::from(n.crd) << 17,
-        S::Sense(s) => {
-            1 << 32 | u64::from(s.key) << 16 | u64::from(s.asc) << 8 | u64::from(s.ascq)
-        }
+        S::Sense(s) => 1 << 32 | u64::from(s.key) << 16 | u64::from(s.asc) << 8 | u64::from(s.ascq),
         S::Busy => 2 << 32,
         S::Errno(e) => 3 << 32 | e as u64,
     }

@@ -7,7 +7,6 @@
 use super::driver::Driver;
 use super::loads::Loads;
 use super::queue::Due;
-use super::setup;
 use super::shared::{Shared, Todo};
 use super::timeline::Timeline;
 use crate::scenario::Scenario;
@@ -34,7 +33,6 @@ pub enum Waiting {
 
 pub struct Sim {
     pub scenario: Scenario,
-    pub paths: Vec<PathSpec>,
     pub w: Shared,
     pub cores: Vec<Option<Core>>,
     /// The configuration of each core, for its successor.
@@ -61,7 +59,7 @@ impl Sim {
     #[allow(clippy::too_many_arguments)]
     pub fn new(
         scenario: Scenario,
-        paths: Vec<PathSpec>,
+        paths: &[PathSpec],
         w: Shared,
         cores: Vec<Core>,
         configs: Vec<Config>,
@@ -81,7 +79,6 @@ impl Sim {
         Sim {
             timeline: Timeline::new(scenario.faults.clone()),
             scenario,
-            paths,
             w,
             cores: cores.into_iter().map(Some).collect(),
             configs,
@@ -366,14 +363,6 @@ impl Sim {
         }
     }
 
-    pub fn host_paths(&self, host: u16) -> Vec<PathSpec> {
-        self.paths
-            .iter()
-            .filter(|p| p.host == host)
-            .cloned()
-            .collect()
-    }
-
     /// The datapath of a host dies. Its connections end; its requests stay with the front end.
     pub fn kill(&mut self, now: Instant, host: u16) {
         let h = usize::from(host);
@@ -441,5 +430,4 @@ impl Sim {
             self.w.todo.push_back(Todo::Submit { req });
         }
     }
-
 }
