@@ -32,7 +32,7 @@ impl Sim {
         if wire.end == End::Closed || wire.epoch != assoc.epoch || self.cores[core].is_none() {
             // The host has closed this connection since.
             if let Out::Answer { data: Some(id), .. } = out {
-                self.w.array.release(id);
+                self.w.release(id);
             }
             return;
         }
@@ -168,7 +168,7 @@ impl Sim {
             }
         }
         if let Some(id) = data {
-            self.w.array.release(id);
+            self.w.release(id);
         }
         let input = if known && probe {
             Input::ProbeDone {

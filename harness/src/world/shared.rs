@@ -57,6 +57,8 @@ pub struct Shared {
     mail_at: Vec<Instant>,
     peer_delay: Stream,
     pub block_bytes: u64,
+    /// Answers with data that were taken from the array and not given back.
+    pub data_held: u64,
     /// By workload: its host and volume, where it is an open loop.
     pub open: Vec<Option<(u16, u16)>>,
 }
@@ -87,6 +89,7 @@ impl Shared {
             mail: super::front::Slab::new(),
             peer_delay: Stream::new(seed, "world.peer"),
             block_bytes,
+            data_held: 0,
             open: Vec::new(),
         }
     }
@@ -100,6 +103,12 @@ impl Shared {
             path: PathId(path),
             epoch: shard.wires[usize::from(path)].epoch,
         }
+    }
+
+    #[inline]
+    pub fn release(&mut self, id: simarray::api::DataId) {
+        self.data_held -= 1;
+        self.array.release(id);
     }
 
     #[inline]

@@ -121,6 +121,9 @@ impl Sim {
                 let mut outs = std::mem::take(&mut self.outs);
                 self.w.array.step(&mut outs);
                 for out in outs.drain(..) {
+                    if let Out::Answer { data: Some(_), .. } = out {
+                        self.w.data_held += 1;
+                    }
                     self.array_said(out);
                     self.todo()?;
                 }
@@ -356,7 +359,7 @@ impl Sim {
             }
             c.abandon();
         }
-        let data = self.w.array.data_taken();
+        let data = self.w.data_held;
         if outstanding == 0 && data > 0 {
             let text = format!("{data} buffers of read data were never released");
             self.w.violation(now, "leak", text);
@@ -391,7 +394,7 @@ impl Sim {
             }
             for waiting in self.waiting[core].drain(..) {
                 if let Waiting::Out(Out::Answer { data: Some(id), .. }) = waiting {
-                    self.w.array.release(id);
+                    self.w.release(id);
                 }
             }
             self.w.shards[core].attempts.clear();
