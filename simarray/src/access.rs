@@ -6,6 +6,7 @@
 use crate::array::Array;
 use crate::conn::{ArrayEnd, Body, Change};
 use crate::events::Kind;
+use crate::mutant::Mutant;
 use crate::slab::Key;
 use crate::wire::ADMIN_BYTES;
 use protocol::{Access, VolumeId};
@@ -60,9 +61,11 @@ impl Array {
 
     pub(crate) fn say_identity(&mut self, conn: u32, volume: VolumeId) {
         let path = self.conns.at(conn).path as usize;
-        let real = self
-            .real_volume(path, volume)
-            .map(|real| &self.volumes[usize::from(real.0)]);
+        let shown = match self.settings.mutant(Mutant::ForgesIdentity) {
+            true => Some(volume),
+            false => self.real_volume(path, volume),
+        };
+        let real = shown.map(|real| &self.volumes[usize::from(real.0)]);
         let body = Body::Identity {
             volume,
             identity: real.map(|v| v.identity),

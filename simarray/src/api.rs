@@ -144,6 +144,9 @@ pub struct Config {
     /// Rate of every host port and array port, each direction.
     pub port_bits_per_s: u64,
     pub paths: Vec<PathConfig>,
+    /// A defect on purpose, for the test that sees a rule find it.
+    #[cfg(feature = "mutants")]
+    pub planted: crate::mutant::Planted,
 }
 
 #[derive(Clone, Debug)]

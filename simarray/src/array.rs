@@ -10,6 +10,7 @@ use crate::data::DataStore;
 use crate::draw::ServiceTimes;
 use crate::events::{Events, Kind};
 use crate::faults::Active;
+use crate::mutant::{Mutant, Planted};
 use crate::slab::{Key, Slab};
 use crate::volume::Volume;
 use crate::wire::{ADMIN_BYTES, CAPSULE_BYTES, Port, TO_ARRAY};
@@ -25,6 +26,15 @@ pub(crate) struct Settings {
     pub service_write_ns: u64,
     pub ccr: Option<Duration>,
     pub cqt: Duration,
+    planted: Planted,
+}
+
+impl Settings {
+    /// Whether this defect is planted: never, without the feature `mutants`.
+    #[inline(always)]
+    pub fn mutant(&self, mutant: Mutant) -> bool {
+        self.planted.has(mutant)
+    }
 }
 
 /// The simulated array with its links.
@@ -52,6 +62,8 @@ pub struct Array {
     pub(crate) service: ServiceTimes,
     pub(crate) faults: Vec<Option<Active>>,
     pub(crate) faults_started: u64,
+    #[cfg(feature = "mutants")]
+    pub(crate) memory: crate::mutant::Memory,
 }
 
 impl Array {
@@ -66,18 +78,26 @@ impl Array {
         let per_controller = usize::from(config.ports).max(1);
         let controllers = usize::from(config.controllers).max(1);
         let port = || Port::new(config.port_bits_per_s);
-        let cache: Cache = config.cache;
+        let settings = Settings {
+            seed: config.seed,
+            block_bytes: u64::from(config.block_bytes),
+            asymmetric: config.asymmetric,
+            forward_ns: config.forward.0,
+            service_read_ns: config.service_read.0,
+            service_write_ns: config.service_write.0,
+            ccr: config.ccr,
+            cqt: config.cqt,
+            #[cfg(feature = "mutants")]
+            planted: config.planted,
+            #[cfg(not(feature = "mutants"))]
+            planted: Planted::default(),
+        };
+        let cache = match settings.mutant(Mutant::LosesMirror) {
+            true => Cache::Volatile,
+            false => config.cache,
+        };
         let mut array = Array {
-            settings: Settings {
-                seed: config.seed,
-                block_bytes: u64::from(config.block_bytes),
-                asymmetric: config.asymmetric,
-                forward_ns: config.forward.0,
-                service_read_ns: config.service_read.0,
-                service_write_ns: config.service_write.0,
-                ccr: config.ccr,
-                cqt: config.cqt,
-            },
+            settings,
             now: 0,
             events: Events::new(),
             out: Vec::new(),
@@ -103,6 +123,8 @@ impl Array {
             service: ServiceTimes::new(config.seed, config.tail),
             faults: Vec::new(),
             faults_started: 0,
+            #[cfg(feature = "mutants")]
+            memory: Default::default(),
         };
         for path in &config.paths {
             let controller = usize::from(path.controller).min(controllers - 1);

@@ -10,6 +10,7 @@ use crate::array::Array;
 use crate::conn::{ArrayEnd, Body, Conn, NONE};
 use crate::controller::Place;
 use crate::events::Kind;
+use crate::mutant::Mutant;
 use crate::slab::Key;
 use crate::wire::{ADMIN_BYTES, FIN_BYTES, KEEP_ALIVE, TO_ARRAY, TO_HOST};
 
@@ -206,7 +207,7 @@ impl Array {
 
     /// Without a fence: `cqt` after the loss nothing of the association executes any more.
     pub(crate) fn quiesced(&mut self, key: Key) {
-        if self.conns.get(key).is_some() {
+        if self.conns.get(key).is_some() && !self.settings.mutant(Mutant::NeverQuiesces) {
             self.drop_commands_of(key.index, true);
         }
     }

@@ -12,6 +12,7 @@ use crate::array::Array;
 use crate::assoc::Ending;
 use crate::conn::{ArrayEnd, Body};
 use crate::events::Kind;
+use crate::mutant::Mutant;
 use crate::slab::Key;
 use crate::wire::RESPONSE_BYTES;
 
@@ -35,7 +36,8 @@ impl Array {
         fenced[shard] = fenced[shard].max(u64::from(target.epoch) + 1);
         for conn in self.paths[path as usize].conns.clone() {
             let c = self.conns.at(conn);
-            if c.assoc.shard != target.shard || c.assoc.epoch > target.epoch {
+            let lie = self.settings.mutant(Mutant::LiesAboutFence);
+            if c.assoc.shard != target.shard || c.assoc.epoch > target.epoch || lie {
                 continue;
             }
             match c.array {

@@ -13,6 +13,7 @@ mod events;
 mod faults;
 mod fence;
 mod limiter;
+pub mod mutant;
 mod service;
 mod slab;
 pub mod sparse;

@@ -9,6 +9,7 @@ use crate::array::Array;
 use crate::conn::{ArrayEnd, Body};
 use crate::controller::{InFlight, Place, Unsaid};
 use crate::events::Kind;
+use crate::mutant::Mutant;
 use crate::slab::Key;
 use crate::wire::{DATA_HEADER_BYTES, RESPONSE_BYTES, TO_HOST};
 use protocol::{NvmeStatus, Op, Status, VolumeId};
@@ -100,6 +101,16 @@ impl Array {
                 return;
             }
         };
+        if self.settings.mutant(Mutant::AcksOnArrival) && command.command.op == Op::Write {
+            let (tag, status) = (command.tag, Status::Ok);
+            let answer = Body::Answer {
+                tag,
+                status,
+                data: None,
+                reports_loss: None,
+            };
+            self.say(command.conn, RESPONSE_BYTES, answer);
+        }
         if let Some(entry) = self.commands.get_mut(key) {
             entry.real = real;
             if let Some(until) = entry.held_until {
@@ -248,9 +259,12 @@ impl Array {
         let Some(&command) = self.commands.get(key) else {
             return;
         };
-        let c = command.command;
         let assoc = self.conns.at(command.conn).assoc;
-        let volume = &mut self.volumes[usize::from(command.real.0)];
+        let Some(carried_out) = self.as_carried_out(command) else {
+            return self.finish(key, Status::Ok, None, None);
+        };
+        let (c, real) = (carried_out.command, carried_out.real);
+        let volume = &mut self.volumes[usize::from(real.0)];
         let mut data = None;
         let mut reports = None;
         let status = match c.op {
@@ -259,7 +273,9 @@ impl Array {
                 WRITE_FAULT
             }
             Op::Flush => {
-                volume.flush();
+                if !self.settings.mutant(Mutant::LiesAboutFlush) {
+                    volume.flush();
+                }
                 Status::Ok
             }
             _ if !volume.in_range(c.lba, c.blocks) => Status::LBA_OUT_OF_RANGE,
@@ -273,7 +289,7 @@ impl Array {
             Op::Write | Op::Discard | Op::WriteZeroes => {
                 volume.write(command.served_by, c.lba, c.blocks, c.stamp, c.fua);
                 self.out.push(Out::Effect {
-                    volume: command.real,
+                    volume: real,
                     lba: c.lba,
                     blocks: c.blocks,
                     stamp: c.stamp,
@@ -306,7 +322,8 @@ impl Array {
         self.commands.remove(key);
         self.in_flight -= usize::from(!command.command.probe);
         let conn = command.conn;
-        if self.conns.at(conn).array == ArrayEnd::Open {
+        let told = self.settings.mutant(Mutant::AcksOnArrival) && command.command.op == Op::Write;
+        if self.conns.at(conn).array == ArrayEnd::Open && !(told && status.is_ok()) {
             let path = self.conns.at(conn).path as usize;
             if command.command.probe {
                 self.say_identity(conn, command.command.volume);

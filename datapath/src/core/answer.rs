@@ -1,8 +1,9 @@
 //! Completions: is the ticket current, how long did it take, and what does the status mean.
 
 use super::api::{Action, Event, Ticket};
+use super::mutant::Mutant;
 use super::path::Health;
-use super::slots::State;
+use super::slots::{Slot, State};
 use super::state::Shown;
 use super::usable::bits;
 use super::verdict::{AMBIGUOUS_RETRIES, EIO, Verdict, judge};
@@ -22,7 +23,7 @@ impl Core {
         status: Status,
         out: &mut Actions,
     ) {
-        let (op, sent_at, depth) = match self.slots.current(ticket) {
+        let (op, sent_at, depth) = match self.slot_of(ticket) {
             Some(s) if s.state == State::InFlight && s.path == path.0 => (s.op, s.sent_at, s.depth),
             _ => return out.event(Event::StaleCompletion { path, ticket }),
         };
@@ -52,9 +53,23 @@ impl Core {
         self.drained(now, path.0, out);
     }
 
+    /// The slot that an answer is for, if it is for one.
+    #[inline]
+    fn slot_of(&self, ticket: Ticket) -> Option<&Slot> {
+        if self.config.mutant(Mutant::NoGenerationCheck) {
+            return Some(&self.slots[ticket.slot]);
+        }
+        self.slots.current(ticket)
+    }
+
     /// An attempt came back with something else than success.
     fn refused_by(&mut self, now: Instant, path: u16, s: u32, status: Status, out: &mut Actions) {
-        let verdict = judge(status);
+        let verdict = match judge(status) {
+            Verdict::Fatal(_) if self.config.mutant(Mutant::RetriesFatal) => {
+                Verdict::RetryLater(Duration::from_millis(1))
+            }
+            verdict => verdict,
+        };
         if !matches!(verdict, Verdict::Done | Verdict::Fatal(_)) {
             let cold = self.slots.cold_mut(s);
             if cold.refused_at == Instant::MAX {
@@ -101,6 +116,9 @@ impl Core {
                     cold.blamed |= bit;
                 }
                 cold.ambiguous += 1;
+                if self.config.mutant(Mutant::RetriesWithoutLimit) {
+                    (cold.ambiguous, cold.tried) = (0, 0);
+                }
                 if cold.ambiguous >= AMBIGUOUS_RETRIES {
                     return self.finish(now, s, Some(EIO), out);
                 }
@@ -136,6 +154,9 @@ impl Core {
     /// those writes too, and must not succeed: a lost one is sent again, and would find nothing left to flush.
     #[cold]
     fn flush_failed(&mut self, now: Instant, s: u32, out: &mut Actions) {
+        if self.config.mutant(Mutant::SwallowsFlushError) {
+            return self.finish(now, s, None, out);
+        }
         let volume = self.slots[s].volume;
         for other in self.slots.of(volume, Op::Flush) {
             self.requests.fail(other, EIO);

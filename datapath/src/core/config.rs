@@ -1,6 +1,7 @@
 //! What a core is made of. Checked by [`Config::check`]; the control plane builds it from `[datapath]` and discovery.
 
 use super::api::Epoch;
+use super::mutant::{Mutant, Planted};
 use super::policy::Policy;
 use protocol::{Duration, Identity, PathId};
 
@@ -60,6 +61,9 @@ pub struct Config {
     pub prior: Vec<(PathId, Epoch)>,
     /// The first epoch of this daemon's own associations: above every one in `prior`.
     pub first_epoch: Epoch,
+    /// A defect on purpose, for the test that sees a rule find it.
+    #[cfg(feature = "mutants")]
+    pub planted: Planted,
 }
 
 /// Why a configuration is refused.
@@ -78,6 +82,20 @@ pub enum ConfigError {
 }
 
 impl Config {
+    #[inline(always)]
+    pub(super) fn planted(&self) -> Planted {
+        #[cfg(feature = "mutants")]
+        return self.planted;
+        #[cfg(not(feature = "mutants"))]
+        Planted::default()
+    }
+
+    /// Whether this defect is planted: never, without the feature `mutants`.
+    #[inline(always)]
+    pub(super) fn mutant(&self, mutant: Mutant) -> bool {
+        self.planted().has(mutant)
+    }
+
     pub fn check(&self) -> Result<(), ConfigError> {
         if self.volumes.is_empty() {
             return Err(ConfigError::NoVolume);

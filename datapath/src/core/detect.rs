@@ -3,6 +3,7 @@
 //! sibling answers: silence everywhere is a stall, of the array or of this host, until `io_timeout`.
 
 use super::api::{Action, LossCause, PeerMessage};
+use super::mutant::Mutant;
 use super::path::{Health, Link};
 use super::{Actions, Core, times};
 use protocol::{Instant, PathId};
@@ -70,6 +71,13 @@ impl Core {
     fn suspect(&mut self, now: Instant, path: u16, out: &mut Actions) {
         self.paths[usize::from(path)].suspect_at = now;
         self.set_health(path, Health::Suspect, out);
+        if self.config.mutant(Mutant::ReleasesOnSuspicion) {
+            for s in self.slots.members(&self.paths[usize::from(path)].inflight) {
+                let buf = self.requests.get(self.slots[s].request).buf;
+                let ticket = self.slots.ticket(s);
+                out.push(Action::Release { ticket, buf });
+            }
+        }
         self.refresh_paths(now, out);
         self.probe(now, path, out);
         for q in self.path_indices() {

@@ -1,6 +1,7 @@
 //! Connections: made, refused, broken, added and removed by the operator.
 
 use super::api::{Action, Epoch, Event, LossCause};
+use super::mutant::Mutant;
 use super::path::{Admin, Health, Link};
 use super::state::Shown;
 use super::{Actions, Core, times};
@@ -118,6 +119,9 @@ impl Core {
     }
 
     pub(super) fn broken(&mut self, now: Instant, path: u16, epoch: Epoch, out: &mut Actions) {
+        if self.config.mutant(Mutant::IgnoresBroken) {
+            return;
+        }
         if self.is_current(path, epoch, Link::Up) {
             self.lose(now, path, LossCause::Broken, out);
         } else if self.is_current(path, epoch, Link::Connecting) {
@@ -172,7 +176,8 @@ impl Core {
     #[inline]
     pub(super) fn drained(&mut self, now: Instant, path: u16, out: &mut Actions) {
         let p = &self.paths[usize::from(path)];
-        if p.admin != Admin::Absent || p.link != Link::Up || p.inflight.len > 0 {
+        let busy = p.inflight.len > 0 && !self.config.mutant(Mutant::RemovesWithoutDrain);
+        if p.admin != Admin::Absent || p.link != Link::Up || busy {
             return;
         }
         let epoch = p.epoch;

@@ -16,6 +16,7 @@ mod dispatch;
 mod fence;
 mod link;
 mod lost;
+pub mod mutant;
 mod no_path;
 mod out;
 pub mod path;
@@ -38,6 +39,7 @@ pub use out::Actions;
 pub use policy::Policy;
 
 use fence::{Closing, Doubt};
+use mutant::Mutant;
 use policy::View;
 use protocol::{Duration, Instant, PathId};
 use request::Requests;
@@ -129,7 +131,7 @@ impl Core {
         let room = config.max_requests.min(4096) as usize;
         let mut core = Core {
             slots: Slots::with_capacity(room + paths.len()),
-            requests: Requests::with_capacity(room),
+            requests: Requests::new(room, config.planted()),
             views: config.paths.iter().map(|p| View::new(p.distance)).collect(),
             pv: vec![PathVolume::default(); paths.len() * volumes.len()],
             closings: Vec::with_capacity(paths.len() * 2),
@@ -150,7 +152,9 @@ impl Core {
         };
         let prior = std::mem::take(&mut core.config.prior);
         for (path, epoch) in prior {
-            core.fear_prior(now, path.0, epoch);
+            if !core.config.mutant(Mutant::ForgetsPredecessor) {
+                core.fear_prior(now, path.0, epoch);
+            }
         }
         Ok(core)
     }

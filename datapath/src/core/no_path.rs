@@ -2,6 +2,7 @@
 //! Loss that every configured path itself declared is permanent, and fails at once.
 
 use super::api::Event;
+use super::mutant::Mutant;
 use super::path::Admin;
 use super::slots::State;
 use super::verdict::{EIO, ENODEV};
@@ -69,6 +70,9 @@ impl Core {
             });
         }
         self.volumes[v].ever_usable = true;
+        if self.config.mutant(Mutant::LostWakeup) {
+            return;
+        }
         // Only what waits now: a command that finds no path again goes to the end of the queue.
         for _ in 0..self.volumes[v].queue.len {
             let Some(s) = self.slots.pop_front(&mut self.volumes[v].queue) else {

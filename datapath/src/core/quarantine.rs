@@ -3,6 +3,7 @@
 //! return. So a path that flaps is taken into use a handful of times, however long it goes on, and a path that was
 //! cut once is back at once. A loss that took every path of a volume says nothing about one of them.
 
+use super::mutant::Mutant;
 use super::path::Health;
 use super::{Actions, Core};
 use protocol::{Duration, Instant};
@@ -125,6 +126,10 @@ impl Core {
         };
         let behaved = p.behaved_since != Instant::MAX && now.since(p.behaved_since) >= hold;
         if p.health == Health::Marginal {
+            if self.config.mutant(Mutant::FailbackWithoutProbation) {
+                self.release(now, path, out);
+                return self.refresh_paths(now, out);
+            }
             self.set_health(path, Health::Probation, out);
         } else if behaved && p.good_probes >= probes {
             self.release(now, path, out);

@@ -1,6 +1,7 @@
 //! One accepted I/O and the guard that makes its single completion certain.
 
 use super::api::{Action, BufId, Outcome};
+use super::mutant::{Mutant, Planted};
 use super::out::Actions;
 
 /// Exists exactly as long as an accepted request has not been completed. It cannot be copied, and dropping it is a
@@ -65,16 +66,21 @@ pub struct Requests {
     slots: Vec<Request>,
     free: u32,
     pub live: u32,
+    planted: Planted,
 }
 
 const NONE: u32 = u32::MAX;
+/// Of no request: the guard of one that a planted defect has completed too early.
+const SPENT: u64 = u64::MAX;
 
 impl Requests {
-    pub fn with_capacity(n: usize) -> Self {
+    /// With room for `n` of them.
+    pub fn new(n: usize, planted: Planted) -> Self {
         Requests {
             slots: Vec::with_capacity(n),
             free: NONE,
             live: 0,
+            planted,
         }
     }
 
@@ -104,7 +110,17 @@ impl Requests {
     pub fn piece_over(&mut self, index: u32, errno: Option<i32>, out: &mut Actions) {
         let slot = &mut self.slots[index as usize];
         slot.errno = slot.errno.or(errno);
+        if self.planted.has(Mutant::LastPieceWins) {
+            slot.errno = errno;
+        }
         slot.pieces_left -= 1;
+        if self.planted.has(Mutant::CompletesWithFirstPiece)
+            && slot.pieces_left > 0
+            && slot.cookie() != SPENT
+            && let Some(guard) = slot.guard.replace(Guard::new(SPENT))
+        {
+            guard.complete(slot.errno.map_or(Outcome::Ok, Outcome::Errno), out);
+        }
         if slot.pieces_left > 0 {
             return;
         }
@@ -112,7 +128,16 @@ impl Requests {
         let guard = slot.guard.take().expect("a live request has its guard");
         slot.next_free = self.free;
         self.free = index;
-        self.live -= 1;
+        if !self.planted.has(Mutant::CounterLeak) {
+            self.live -= 1;
+        }
+        if self.planted.has(Mutant::DoubleCompletion) && outcome != Outcome::Ok {
+            let cookie = guard.cookie;
+            out.push(Action::Complete { cookie, outcome });
+        }
+        if self.planted.has(Mutant::CompletesWithFirstPiece) && guard.cookie == SPENT {
+            return guard.abandon();
+        }
         guard.complete(outcome, out);
     }
 
@@ -149,7 +174,7 @@ mod tests {
     #[test]
     fn the_last_piece_completes_with_the_first_failure() {
         let mut out = Actions::default();
-        let mut r = Requests::with_capacity(1);
+        let mut r = Requests::new(1, Planted::default());
         let i = r.insert(9, BufId(0), false, 3);
         r.piece_over(i, None, &mut out);
         r.piece_over(i, Some(61), &mut out);

@@ -1,6 +1,7 @@
 //! Deadlines. One sweep looks at everything that waits for a time and says when to look again: it runs some tens of
 //! times a second, so that the hot path keeps no timer of its own.
 
+use super::mutant::Mutant;
 use super::path::{Admin, Link};
 use super::slots::State;
 use super::{Actions, Core, times};
@@ -108,6 +109,8 @@ impl Core {
             let until = self.starved_until(v);
             if now >= until {
                 self.no_path_deadline(now, v, out);
+            } else if self.config.mutant(Mutant::SpinsWithoutPath) {
+                next = now;
             } else {
                 next = next.min(until);
             }

@@ -2,6 +2,7 @@
 //! when one of them changes, never per I/O.
 
 use super::api::Event;
+use super::mutant::Mutant;
 use super::path::{Admin, Health, Link};
 use super::state::Shown;
 use super::{Action, Actions, Core, times};
@@ -28,7 +29,7 @@ impl Core {
         p.link == Link::Up
             && matches!(p.admin, Admin::Enabled | Admin::Standby)
             && pv.verified == Shown::Right
-            && pv.access.accessible()
+            && (pv.access.accessible() || self.config.mutant(Mutant::IgnoresAccess))
     }
 
     /// Something about a path changed: every volume's view of it follows.
@@ -121,6 +122,9 @@ impl Core {
         if !access.accessible() {
             self.ask_again(now, path);
         }
+        if self.config.mutant(Mutant::StaleCandidates) {
+            return;
+        }
         self.refresh_volume(now, v, out);
     }
 
@@ -139,6 +143,7 @@ impl Core {
         let v = usize::from(volume.0);
         let verified = match identity {
             Some(id) if id == self.config.volumes[v].identity => Shown::Right,
+            Some(_) if self.config.mutant(Mutant::NoIdentityCheck) => Shown::Right,
             Some(_) => Shown::Wrong,
             None => Shown::Absent,
         };

@@ -41,6 +41,8 @@ pub fn up(policy: Policy, paths: u16, out: &mut Actions) -> Core {
         max_requests: 4096,
         prior: Vec::new(),
         first_epoch: Epoch(0),
+        #[cfg(feature = "mutants")]
+        planted: Default::default(),
     };
     let now = Instant::ZERO;
     let mut core = Core::new(config, now).expect("a valid configuration");

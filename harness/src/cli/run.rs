@@ -82,6 +82,8 @@ pub fn run(args: &args::Run, runner: &dyn Runner, streams: &mut Streams<'_>) -> 
         progress: &progress,
         options: Options {
             events_io: args.events.is_some(),
+            #[cfg(feature = "mutants")]
+            planted: Default::default(),
         },
         given: Given {
             policy: policy.map(scenario::policy_name),

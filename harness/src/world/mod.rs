@@ -32,6 +32,17 @@ use simarray::Array;
 pub struct Options {
     /// Record every command in the events (`--events io`).
     pub events_io: bool,
+    /// Defects on purpose, in the core and in the array, for the test that sees a rule find each of them.
+    #[cfg(feature = "mutants")]
+    pub planted: Planted,
+}
+
+/// Which defects are planted in a run.
+#[cfg(feature = "mutants")]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Planted {
+    pub core: datapath::core::mutant::Planted,
+    pub array: simarray::mutant::Planted,
 }
 
 /// Why a run could not be carried out: always the input's fault (exit code 2).
@@ -78,6 +89,11 @@ fn build(scenario: &Scenario, seed: u64, options: Options) -> Result<sim::Sim, W
         let of_host: Vec<_> = paths.iter().filter(|p| p.host == host).cloned().collect();
         for shard in 0..scenario.host.shards {
             let config = setup::core(scenario, &of_host, shard);
+            #[cfg(feature = "mutants")]
+            let config = datapath::core::Config {
+                planted: options.planted.core,
+                ..config
+            };
             cores.push(Core::new(config.clone(), Instant::ZERO)?);
             configs.push(config);
             shards.push(wires::Shard::new(
@@ -90,7 +106,13 @@ fn build(scenario: &Scenario, seed: u64, options: Options) -> Result<sim::Sim, W
         }
         first_path += of_host.len() as u32;
     }
-    let array = Array::new(setup::array(scenario, &paths, seed));
+    let config = setup::array(scenario, &paths, seed);
+    #[cfg(feature = "mutants")]
+    let config = simarray::api::Config {
+        planted: options.planted.array,
+        ..config
+    };
+    let array = Array::new(config);
     let mut w = shared::Shared::new(
         array,
         checker,

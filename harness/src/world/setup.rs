@@ -68,6 +68,8 @@ pub fn array(s: &Scenario, paths: &[PathSpec], seed: u64) -> sim::Config {
                 bits_per_s: p.bits_per_s,
             })
             .collect(),
+        #[cfg(feature = "mutants")]
+        planted: Default::default(),
     }
 }
 
@@ -112,6 +114,8 @@ pub fn core(s: &Scenario, paths: &[PathSpec], shard: u16) -> dp::Config {
         max_requests: MAX_REQUESTS,
         prior: Vec::new(),
         first_epoch: dp::Epoch(0),
+        #[cfg(feature = "mutants")]
+        planted: Default::default(),
     }
 }
 

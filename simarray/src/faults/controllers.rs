@@ -5,6 +5,7 @@ use crate::array::Array;
 use crate::conn::{ArrayEnd, Body};
 use crate::controller::{Place, Unsaid};
 use crate::events::Kind;
+use crate::mutant::Mutant;
 use crate::slab::Key;
 use crate::wire::TO_HOST;
 use protocol::{Op, Status, VolumeId};
@@ -85,6 +86,11 @@ impl Array {
                     blocks: run.blocks,
                     stamp: run.stamp,
                 });
+            }
+            if self.settings.mutant(Mutant::HushesUpLoss)
+                || self.settings.mutant(Mutant::LosesMirror)
+            {
+                continue;
             }
             self.volumes[index].loss_unreported = true;
             let flushes: Vec<Key> = self

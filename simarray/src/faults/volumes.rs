@@ -3,6 +3,7 @@
 use crate::api::Fault;
 use crate::array::Array;
 use crate::conn::{Change, View};
+use crate::mutant::Mutant;
 use protocol::{Access, VolumeId};
 
 impl Array {
@@ -52,7 +53,9 @@ impl Array {
                 volume,
                 change: with.map_or(Change::Gone, Change::Other),
             });
-            self.give_up_path(path, self.now);
+            if !self.settings.mutant(Mutant::ForgesIdentity) {
+                self.give_up_path(path, self.now);
+            }
         }
     }
 

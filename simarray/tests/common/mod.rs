@@ -56,6 +56,8 @@ pub fn config() -> Config {
             path(2, 1, 0, 1),
             path(3, 1, 1, 1),
         ],
+        #[cfg(feature = "mutants")]
+        planted: Default::default(),
     }
 }
 

@@ -45,6 +45,8 @@ pub fn config(paths: usize) -> Config {
         max_requests: 1024,
         prior: Vec::new(),
         first_epoch: Epoch(0),
+        #[cfg(feature = "mutants")]
+        planted: Default::default(),
     }
 }
 

@@ -186,6 +186,8 @@ pub fn config(paths: usize, policy: Policy) -> Config {
         max_requests: 1024,
         prior: Vec::new(),
         first_epoch: Epoch(0),
+        #[cfg(feature = "mutants")]
+        planted: Default::default(),
     }
 }
 

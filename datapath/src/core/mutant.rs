@@ -1,0 +1,78 @@
+//! Defects to plant: each is a mistake that a multipath core could well have, put in on purpose so that a test can see
+//! which rule finds it. They exist only with the feature `mutants`, which nothing but that test enables: without it
+//! `has` is the constant `false`, and no trace of them is left in the code that is built.
+
+/// Declares the defects, and the list of all of them, so that a test can see that it forgets none.
+macro_rules! mutants {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// One planted defect.
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+        pub enum Mutant {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl Mutant {
+            pub const ALL: &'static [Mutant] = &[$(Mutant::$name,)*];
+        }
+    };
+}
+
+mutants! {
+    /// Whatever an answer says, it is believed to be of the command that is in its slot now.
+    NoGenerationCheck,
+    /// A status that is final for the command is taken for one that passes.
+    RetriesFatal,
+    /// A status that may be the path's or the volume's is tried again at once, on any path, without end.
+    RetriesWithoutLimit,
+    /// A flush that failed is reported as one that succeeded.
+    SwallowsFlushError,
+    /// Whatever a path shows is taken for the volume that is configured.
+    NoIdentityCheck,
+    /// A changed access state is noted, and the list of paths to use stays what it was.
+    StaleCandidates,
+    /// The access state plays no part in what may be used.
+    IgnoresAccess,
+    /// Commands that waited for a path are not sent when one is back.
+    LostWakeup,
+    /// A request that is over still counts as one in the core.
+    CounterLeak,
+    /// A request that failed is completed once more.
+    DoubleCompletion,
+    /// A request of several commands is completed with the first of them.
+    CompletesWithFirstPiece,
+    /// A command that succeeds wipes out the failure of an earlier one of the same request.
+    LastPieceWins,
+    /// While a volume has no path, the deadline is always now.
+    SpinsWithoutPath,
+    /// A path in disgrace is good again after its first good probe.
+    FailbackWithoutProbation,
+    /// The transport's word that a connection broke is not heard.
+    IgnoresBroken,
+    /// The buffers of a suspect path are given back while its commands are out.
+    ReleasesOnSuspicion,
+    /// A path that the operator removes is closed with commands on it, which nobody redoes.
+    RemovesWithoutDrain,
+    /// A recovered daemon takes no thought of what its predecessor may have left behind.
+    ForgetsPredecessor,
+}
+
+/// Which defect is planted, if any: of no size without the feature.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Planted {
+    #[cfg(feature = "mutants")]
+    pub mutant: Option<Mutant>,
+}
+
+impl Planted {
+    #[inline(always)]
+    pub fn has(self, mutant: Mutant) -> bool {
+        #[cfg(feature = "mutants")]
+        let planted = self.mutant == Some(mutant);
+        #[cfg(not(feature = "mutants"))]
+        let planted = {
+            let _ = mutant;
+            false
+        };
+        planted
+    }
+}
