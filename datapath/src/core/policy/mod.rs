@@ -34,8 +34,12 @@ pub enum Policy {
 pub struct View {
     pub inflight: u32,
     pub bytes: u64,
-    /// Measured latency divided by the queue that it was measured in, in 1/256 ns.
-    pub slot_fp: u64,
+    /// What a command would take on the unloaded path, and what each command ahead of it adds, in 1/256 ns.
+    pub base_fp: u64,
+    pub slope_fp: u64,
+    /// Averages of the measured latency and of the queue that it was measured in, in 1/256.
+    latency_fp: u64,
+    depth_fp: u64,
     /// When the oldest command in flight was sent; `Instant::MAX` with none.
     pub oldest: Instant,
     /// The longest latency lately, decaying.
@@ -47,12 +51,19 @@ impl View {
     pub const FRACTION: u32 = 8;
     /// What is assumed of a path that has not answered yet: 100 µs a command.
     pub const UNKNOWN_FP: u64 = 100_000 << Self::FRACTION;
+    /// A command in the queue adds at least 1/2^5 of the base.
+    const STEEPNESS: u32 = 5;
+    /// One sample above the base raises it by 1/2^12 of the difference.
+    const BASE_WEIGHT: u32 = 12;
 
     pub fn new(distance: u16) -> Self {
         View {
             inflight: 0,
             bytes: 0,
-            slot_fp: Self::UNKNOWN_FP,
+            base_fp: Self::UNKNOWN_FP,
+            slope_fp: Self::UNKNOWN_FP >> Self::STEEPNESS,
+            latency_fp: Self::UNKNOWN_FP,
+            depth_fp: 0,
             oldest: Instant::MAX,
             tail: Duration::ZERO,
             distance,
@@ -60,19 +71,38 @@ impl View {
     }
 
     /// A command was answered: `shift` says how much one sample weighs (1/2^shift).
+    ///
+    /// The base is the lowest average lately; it creeps up again, so that a path that has become slower for good is known
+    /// by its new base. What the average lies above it is taken for queueing, in proportion to the queue. An unloaded path
+    /// shows no queueing, but each command is charged a little all the same, so that a burst does not go one way.
     #[inline]
     pub fn sample(&mut self, latency: Duration, depth: u32, shift: u32) {
-        let fp = (latency.0 << Self::FRACTION) / u64::from(depth.max(1));
-        self.slot_fp = if fp >= self.slot_fp {
-            self.slot_fp + ((fp - self.slot_fp) >> shift)
+        let fp = latency.0.min(u64::MAX >> 16) << Self::FRACTION;
+        self.latency_fp = toward(self.latency_fp, fp, shift);
+        self.depth_fp = toward(self.depth_fp, u64::from(depth) << Self::FRACTION, shift);
+        self.base_fp = if self.latency_fp < self.base_fp {
+            self.latency_fp
         } else {
-            self.slot_fp - ((self.slot_fp - fp) >> shift)
+            toward(self.base_fp, self.latency_fp, Self::BASE_WEIGHT)
         };
+        let queue = (self.depth_fp >> Self::FRACTION).max(1);
+        self.slope_fp =
+            ((self.latency_fp - self.base_fp) / queue).max(self.base_fp >> Self::STEEPNESS);
         self.tail = if latency >= self.tail {
             latency
         } else {
             Duration(self.tail.0 - ((self.tail.0 - latency.0) >> 10))
         };
+    }
+}
+
+/// `from`, moved by 1/2^shift of the way to `to`.
+#[inline]
+fn toward(from: u64, to: u64, shift: u32) -> u64 {
+    if to >= from {
+        from + ((to - from) >> shift)
+    } else {
+        from - ((from - to) >> shift)
     }
 }
 
@@ -151,18 +181,38 @@ mod tests {
     }
 
     #[test]
-    fn adaptive_feeds_a_path_by_its_measured_service() {
+    fn adaptive_prefers_the_path_that_answers_sooner_until_its_queue_costs_as_much() {
         let mut v = views(2);
         for _ in 0..1000 {
             v[0].sample(Duration::from_micros(100), 1, 5);
             v[1].sample(Duration::from_micros(300), 1, 5);
         }
         let mut cursor = 0;
-        for _ in 0..40 {
+        for _ in 0..60 {
             let p = choose(Policy::Adaptive, Instant(0), &v, &[0, 1], &mut cursor);
             v[usize::from(p)].inflight += 1;
         }
-        assert_eq!((v[0].inflight, v[1].inflight), (30, 10));
+        // 100 µs and a thirty-second of it for each command ahead, against 300 µs.
+        assert!(v[0].inflight > 40, "{}", v[0].inflight);
+    }
+
+    #[test]
+    fn adaptive_tells_a_queue_from_a_distance() {
+        // Both take 800 µs now; one because 15 commands are ahead, the other because it is far away.
+        let mut v = views(2);
+        for _ in 0..10_000 {
+            v[0].sample(Duration::from_micros(100), 1, 6);
+            v[1].sample(Duration::from_micros(800), 1, 6);
+        }
+        for _ in 0..400 {
+            v[0].sample(Duration::from_micros(800), 16, 6);
+        }
+        let mut cursor = 0;
+        for _ in 0..8 {
+            let p = choose(Policy::Adaptive, Instant(0), &v, &[0, 1], &mut cursor);
+            assert_eq!(p, 0, "the near path, once its queue is gone");
+            v[usize::from(p)].inflight += 1;
+        }
     }
 
     #[test]
@@ -211,10 +261,13 @@ mod tests {
             0..3u16,
         );
         prop::collection::vec(view, 1..12).prop_map(|all| {
-            let view = |(inflight, bytes, slot_fp, oldest, tail, distance)| View {
+            let view = |(inflight, bytes, base_fp, oldest, tail, distance)| View {
                 inflight,
                 bytes: if inflight == 0 { 0 } else { bytes },
-                slot_fp,
+                base_fp,
+                slope_fp: base_fp / 7,
+                latency_fp: base_fp,
+                depth_fp: 0,
                 oldest: if inflight == 0 {
                     Instant::MAX
                 } else {
@@ -243,13 +296,22 @@ mod tests {
             Policy::RoundRobin => candidates[cursor as usize % n],
             Policy::QueueDepth => least(&|p| u128::from(view(p).inflight)),
             Policy::LeastBytes => least(&|p| u128::from(view(p).bytes)),
-            Policy::Adaptive => least(&|p| {
-                let x = view(p);
-                let queue = (u128::from(x.inflight) + 1) * u128::from(x.slot_fp) / 256;
-                let age = u128::from(now.0.saturating_sub(x.oldest.0));
-                let overdue = x.inflight > 0 && age > u128::from(x.tail.0);
-                queue + if overdue { age } else { 0 }
-            }),
+            Policy::Adaptive => {
+                let delay = |p: u16| {
+                    let x = view(p);
+                    let queue = (u128::from(x.inflight) + 1) * u128::from(x.slope_fp);
+                    let age = u128::from(now.0.saturating_sub(x.oldest.0));
+                    let overdue = x.inflight > 0 && age > u128::from(x.tail.0);
+                    (u128::from(x.base_fp) + queue) / 256 + if overdue { age } else { 0 }
+                };
+                let shortest = candidates.iter().map(|p| delay(*p)).min().expect("one");
+                let near = |p: &u16| delay(*p) <= shortest + shortest / 4;
+                turned
+                    .clone()
+                    .filter(near)
+                    .min_by_key(|p| view(*p).inflight)
+                    .expect("a candidate")
+            }
             Policy::Numa => {
                 let near = candidates.iter().map(|p| view(*p).distance).min();
                 let nearest = candidates.iter().find(|p| Some(view(**p).distance) == near);
@@ -296,18 +358,20 @@ mod tests {
         }
 
         #[test]
-        fn the_tail_is_never_below_the_latest_answer_and_service_stays_between_samples(
+        fn the_tail_is_never_below_the_latest_answer_and_the_base_never_above_the_average(
             samples in prop::collection::vec((1..1u64 << 40, 1..64u32), 1..200),
         ) {
             let mut view = View::new(0);
-            let (mut low, mut high) = (view.slot_fp, view.slot_fp);
+            let (mut low, mut high) = (view.base_fp, view.base_fp);
             for (latency, depth) in samples {
                 view.sample(Duration(latency), depth, 6);
-                let fp = (latency << View::FRACTION) / u64::from(depth);
+                let fp = latency << View::FRACTION;
                 low = low.min(fp);
                 high = high.max(fp);
                 prop_assert!(view.tail.0 >= latency);
-                prop_assert!(view.slot_fp >= low && view.slot_fp <= high);
+                prop_assert!(view.base_fp <= view.latency_fp);
+                prop_assert!(view.base_fp >= low && view.latency_fp <= high);
+                prop_assert!(view.slope_fp >= view.base_fp >> View::STEEPNESS);
             }
         }
     }
