@@ -25,7 +25,7 @@ impl Core {
     ) {
         let (op, sent_at, depth) = match self.slot_of(ticket) {
             Some(s) if s.state == State::InFlight && s.path == path.0 => (s.op, s.sent_at, s.depth),
-            _ => return out.event(Event::StaleCompletion { path, ticket }),
+            _ => return self.late(now, path, ticket, out),
         };
         let s = ticket.slot;
         self.take_back(s);
@@ -45,8 +45,10 @@ impl Core {
             state.errors = state.errors.saturating_sub(1);
             if self.slots[s].touched {
                 self.blame(now, s, out);
+                self.succeed(now, s, out);
+            } else {
+                self.finish(now, s, None, out);
             }
-            self.finish(now, s, None, out);
         } else {
             self.refused_by(now, path.0, s, status, out);
         }
@@ -75,12 +77,13 @@ impl Core {
             if cold.refused_at == Instant::MAX {
                 cold.refused_at = now;
             }
+            cold.sent = true;
         }
         let v = usize::from(self.slots[s].volume.0);
         let volume = self.slots[s].volume;
         let bit = 1u128 << path;
         match verdict {
-            Verdict::Done => self.finish(now, s, None, out),
+            Verdict::Done => self.succeed(now, s, out),
             Verdict::Fatal(errno) => {
                 // A flush that the array could not carry out is an I/O error to a file system, whatever the medium said.
                 if self.slots[s].op == Op::Flush {

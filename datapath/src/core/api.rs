@@ -115,15 +115,15 @@ pub enum Input {
     Peer(PeerMessage),
 }
 
-/// What shards tell each other. Delivered through the driver, which may delay it.
+/// What shards tell each other. Delivered through the driver, which may delay it, but keeps what one shard tells another
+/// in order, and loses and repeats nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum PeerMessage {
     /// The sibling hears nothing on this path: probe yours now.
-    Suspect {
-        path: PathId,
-    },
-    /// A write of the sibling fails for good while an attempt of it may still execute: until `Closed`, hold every write
-    /// that overlaps it. To be answered with `DoubtNoted`; the sibling tells its application only then.
+    Suspect { path: PathId },
+    /// A write of the sibling was lost, and an attempt of it may still execute: until `Closed` or `Ended`, hold every
+    /// write that overlaps it. To be answered with `DoubtNoted`; the sibling sends the write again, or tells its
+    /// application that it failed, only then.
     InDoubt {
         shard: u16,
         ticket: Ticket,
@@ -133,10 +133,18 @@ pub enum PeerMessage {
         path: PathId,
         epoch: Epoch,
     },
+    /// The range is in the table of the shard that answers. `overlaps`: a write of its own that was already sent and is
+    /// not completed overlaps it.
     DoubtNoted {
         shard: u16,
         ticket: Ticket,
+        overlaps: bool,
     },
+    /// One attempt of the sibling is over: the one that it announced with this ticket.
+    Ended { shard: u16, ticket: Ticket },
+    /// A shard of a recovered daemon has proven gone all that its predecessor's shard may have left behind. No shard
+    /// writes before each has said so.
+    GateOpen { shard: u16 },
     /// The sibling's association is proven gone, with all its attempts.
     Closed {
         shard: u16,
@@ -284,7 +292,15 @@ pub enum Event {
         epoch: Epoch,
         by_fence: bool,
     },
-    /// A write was held until an association was proven gone.
+    /// The table of ranges in doubt is full: `held` lost writes wait for the end of the association instead of being
+    /// sent again at once.
+    DoubtsFull {
+        path: PathId,
+        epoch: Epoch,
+        held: u32,
+    },
+    /// A write waited for the end of an attempt that was in doubt, its own or another's: it was kept from being sent, or
+    /// its completion from being told.
     Held {
         ticket: Ticket,
         waited: Duration,

@@ -8,11 +8,15 @@ use protocol::{Duration, Identity, PathId};
 /// Retry masks are 128 bits wide: a host with more paths to one array than this is refused.
 pub const PATHS_MAX: usize = 128;
 
+/// Ranges that one shard may have in doubt at once. Writes that are lost beyond them are held, as with
+/// [`FencePolicy::Hold`].
+pub const DOUBTS_MAX: u32 = 4096;
+
 /// What a lost write must wait for before it may be sent again.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum FencePolicy {
-    /// Retry at once where nothing overlaps, complete by proof. Until the range table is built this is `Hold`: as safe,
-    /// slower after a silent loss.
+    /// Send the write again at once; complete it with its retry where nothing overlaps it, and else when every attempt
+    /// that may still execute is over.
     InDoubt,
     /// Hold the write until its association is proven gone, or has been feared for `quiesce`.
     Hold,
@@ -59,7 +63,8 @@ pub struct Config {
     /// After a crash of the daemon: the associations that it may have left behind. No write is sent before each is
     /// proven gone.
     pub prior: Vec<(PathId, Epoch)>,
-    /// The first epoch of this daemon's own associations: above every one in `prior`.
+    /// The first epoch of this daemon's own associations: above every one in `prior`. Zero says that the daemon has no
+    /// predecessor; otherwise every shard, even one with an empty `prior`, waits for the proof of all.
     pub first_epoch: Epoch,
     /// A defect on purpose, for the test that sees a rule find it.
     #[cfg(feature = "mutants")]

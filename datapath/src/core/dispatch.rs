@@ -67,7 +67,8 @@ impl Core {
         let slot = &self.slots[s];
         let v = usize::from(slot.volume.0);
         let barrier = self.gate > 0 || !self.doubts.is_empty();
-        if slot.touched || barrier || self.volumes[v].candidates.is_empty() {
+        let barred = barrier && slot.op.mutates();
+        if slot.touched || barred || self.volumes[v].candidates.is_empty() {
             return self.place_slowly(now, s, out);
         }
         let volume = &mut self.volumes[v];
@@ -90,9 +91,8 @@ impl Core {
         if starving && self.may_not_wait(s) {
             return self.fail_at_once(now, s, out);
         }
-        if slot.op.mutates() && self.is_barred(s) {
-            self.slots[s].state = State::Barred;
-            return self.slots.push_back(&mut self.barred, s);
+        if slot.op.mutates() && self.must_not_be_sent(s) {
+            return self.bar(now, s);
         }
         if starving {
             return self.wait_for_path(s);

@@ -1,86 +1,79 @@
-//! Writes in doubt. A lost association may still execute what was sent on it: its writes are held until it is proven
-//! gone (the array confirms a cross-controller reset, sent over any live path) or has been feared for `quiesce`.
-//!
-//! A held write that must fail (no path came back in time) leaves its range in doubt: later writes that overlap it, on
-//! every shard, are barred until the association is closed. The application hears of the failure only when every
-//! sibling shard has noted the range.
+//! The end of lost associations. A lost association may still execute what was sent on it, until it is proven gone (the
+//! array confirms a cross-controller reset, sent over any live path; every command of it has come back after all) or has
+//! been feared for `quiesce`. What waits for that, and which writes need not, is in `doubt`.
 
-use super::api::{Action, Epoch, Event, PeerMessage, Ticket};
+use super::api::{Action, Epoch, Event, PeerMessage};
 use super::path::{Health, Link};
 use super::slots::{List, State};
 use super::state::Shown;
-use super::verdict::EIO;
 use super::{Actions, Core, times};
-use protocol::{Instant, PathId, VolumeId};
+use protocol::{Instant, PathId};
 
 /// A lost association with writes that are not known to be over.
 #[derive(Debug)]
 pub(super) struct Closing {
     pub(super) path: u16,
     pub(super) epoch: Epoch,
-    lost_at: Instant,
-    /// The writes of it that wait.
-    held: List,
+    pub(super) lost_at: Instant,
+    /// Writes of it that wait: for its end, or for the siblings, whichever is sooner.
+    pub(super) waits: List,
     /// Over which path, and when, the array was asked to end it.
     asked: Option<(u16, Instant)>,
     /// Of an earlier daemon: bars every write.
     prior: bool,
-    /// Some of its writes failed: siblings hold ranges of it.
-    told: bool,
+    /// Attempts of it that are not known to be over.
+    pub(super) open: u32,
+    /// Siblings know ranges of it.
+    pub(super) told: bool,
 }
 
-/// A range that an association of some shard may still write.
-#[derive(Debug)]
-pub(super) struct Doubt {
-    volume: VolumeId,
-    lba: u64,
-    end: u64,
-    shard: u16,
-    path: u16,
-    epoch: Epoch,
+impl Closing {
+    pub(super) fn new(path: u16, epoch: Epoch, lost_at: Instant, open: u32) -> Closing {
+        Closing {
+            path,
+            epoch,
+            lost_at,
+            waits: List::default(),
+            asked: None,
+            prior: false,
+            open,
+            told: false,
+        }
+    }
 }
 
 impl Core {
     pub(super) fn fear_prior(&mut self, now: Instant, path: u16, epoch: Epoch) {
         self.gate += 1;
+        self.prior_left += 1;
         self.closings.push(Closing {
-            path,
-            epoch,
-            lost_at: now,
-            held: List::default(),
-            asked: None,
             prior: true,
-            told: false,
+            ..Closing::new(path, epoch, now, 0)
         });
     }
 
-    /// The writes of a lost association wait for its end.
-    pub(super) fn hold(
-        &mut self,
-        now: Instant,
-        path: u16,
-        epoch: Epoch,
-        held: List,
-        out: &mut Actions,
-    ) {
-        if held.len == 0 {
-            return;
+    /// A ghost of a sibling's predecessor may hit what this shard writes: a recovered daemon waits for the proof of all.
+    pub(super) fn fear_siblings(&mut self) {
+        if self.config.first_epoch > Epoch(0) && self.config.shards > 1 {
+            self.gate += u32::from(self.config.shards - 1);
+            self.gate_told = false;
         }
-        out.event(Event::InDoubt {
-            path: PathId(path),
-            epoch,
-            ranges: held.len,
-        });
-        self.closings.push(Closing {
-            path,
-            epoch,
-            lost_at: now,
-            held,
-            asked: None,
-            prior: false,
-            told: false,
-        });
-        self.wake_by(now + self.config.quiesce);
+    }
+
+    /// Tells the siblings, once, that nothing of this shard's predecessor is left.
+    pub(super) fn tell_gate(&mut self, out: &mut Actions) {
+        if !self.gate_told && self.prior_left == 0 {
+            self.gate_told = true;
+            let shard = self.config.shard;
+            out.push(Action::Peer(PeerMessage::GateOpen { shard }));
+        }
+    }
+
+    pub(super) fn gate_opened(&mut self, now: Instant, out: &mut Actions) {
+        if self.gate > self.prior_left {
+            self.gate -= 1;
+            self.lifted(now, out);
+        }
     }
 
     /// Asks the array to end each association that it has not been asked about.
@@ -129,6 +122,11 @@ impl Core {
         }
     }
 
+    pub(super) fn closing_of(&self, path: u16, epoch: Epoch) -> Option<usize> {
+        let found = |c: &Closing| c.path == path && c.epoch == epoch;
+        self.closings.iter().position(found)
+    }
+
     pub(super) fn fence_confirmed(
         &mut self,
         now: Instant,
@@ -136,8 +134,7 @@ impl Core {
         epoch: Epoch,
         out: &mut Actions,
     ) {
-        let found = |c: &Closing| c.path == path && c.epoch == epoch;
-        if let Some(i) = self.closings.iter().position(found) {
+        if let Some(i) = self.closing_of(path, epoch) {
             self.close(now, i, true, out);
         }
     }
@@ -179,7 +176,7 @@ impl Core {
         next
     }
 
-    /// Nothing of the association can execute any more: its writes may be sent again.
+    /// Nothing of the association can execute any more.
     fn close(&mut self, now: Instant, i: usize, by_fence: bool, out: &mut Actions) {
         let mut closing = self.closings.swap_remove(i);
         let (path, epoch) = (PathId(closing.path), closing.epoch);
@@ -188,140 +185,51 @@ impl Core {
             epoch,
             by_fence,
         });
-        let shard = self.config.shard;
         if closing.prior {
             self.gate -= 1;
+            self.prior_left -= 1;
+            self.tell_gate(out);
         }
+        let shard = self.config.shard;
+        self.forget_doubts(shard, closing.path, epoch);
         if closing.told {
-            self.forget_doubts(shard, closing.path, epoch);
             out.push(Action::Peer(PeerMessage::Closed { shard, path, epoch }));
         }
-        for _ in 0..closing.held.len {
-            let Some(s) = self.slots.pop_front(&mut closing.held) else {
+        for _ in 0..closing.waits.len {
+            let Some(s) = self.slots.pop_front(&mut closing.waits) else {
                 break;
             };
-            out.event(Event::Held {
-                ticket: self.slots.ticket(s),
-                waited: now.since(closing.lost_at),
-            });
-            self.place(now, s, out);
+            self.set_free(now, s, out);
         }
-        self.unbar(now, out);
+        self.lifted(now, out);
     }
 
-    fn forget_doubts(&mut self, shard: u16, path: u16, epoch: Epoch) {
-        self.doubts
-            .retain(|d| (d.shard, d.path, d.epoch) != (shard, path, epoch));
-    }
-
-    fn unbar(&mut self, now: Instant, out: &mut Actions) {
-        for _ in 0..self.barred.len {
-            if let Some(s) = self.slots.pop_front(&mut self.barred) {
-                self.place(now, s, out);
-            }
+    /// The attempt that this command waited for is over.
+    pub(super) fn set_free(&mut self, now: Instant, s: u32, out: &mut Actions) {
+        let cold = self.slots.cold(s);
+        let (errno, waited) = (cold.errno, now.since(cold.lost_at));
+        if self.slots[s].state == State::Failing {
+            return self.finish(now, s, Some(errno), out);
         }
+        let ticket = self.slots.ticket(s);
+        out.event(Event::Held { ticket, waited });
+        self.place(now, s, out);
     }
 
-    pub(super) fn is_barred(&self, s: u32) -> bool {
-        let slot = &self.slots[s];
-        self.gate > 0
-            || self
-                .doubts
-                .iter()
-                .any(|d| d.volume == slot.volume && d.lba < slot.end() && slot.lba < d.end)
-    }
-
-    /// Fails the held writes of a volume; their ranges stay in doubt. Returns how many.
-    pub(super) fn fail_held(&mut self, now: Instant, volume: VolumeId, out: &mut Actions) -> u32 {
-        let shard = self.config.shard;
-        let mut failed = 0;
-        for i in 0..self.closings.len() {
-            let members = self.slots.members(&self.closings[i].held);
-            let (path, epoch) = (self.closings[i].path, self.closings[i].epoch);
-            for s in members {
-                if self.slots[s].volume != volume {
-                    continue;
-                }
-                self.slots.unlink(&mut self.closings[i].held, s);
-                self.closings[i].told = true;
-                failed += 1;
-                let ticket = self.slots.ticket(s);
-                let siblings = u32::from(self.config.shards - 1);
-                let slot = &mut self.slots[s];
-                let (lba, blocks) = (slot.lba, slot.blocks);
-                self.doubts.push(Doubt {
-                    volume,
-                    lba,
-                    end: slot.end(),
-                    shard,
-                    path,
-                    epoch,
-                });
-                if siblings == 0 {
-                    self.finish(now, s, Some(EIO), out);
-                    continue;
-                }
-                slot.state = State::Failing;
-                self.slots.cold_mut(s).acks_left = siblings;
-                out.push(Action::Peer(PeerMessage::InDoubt {
-                    shard,
-                    ticket,
-                    volume,
-                    lba,
-                    blocks,
-                    path: PathId(path),
-                    epoch,
-                }));
+    /// One attempt of a lost association is over after all; with the last of them the association is.
+    pub(super) fn attempt_over(
+        &mut self,
+        now: Instant,
+        path: u16,
+        epoch: Epoch,
+        out: &mut Actions,
+    ) {
+        if let Some(i) = self.closing_of(path, epoch) {
+            let closing = &mut self.closings[i];
+            closing.open -= 1;
+            if closing.open == 0 && !closing.prior {
+                self.close(now, i, true, out);
             }
-        }
-        failed
-    }
-
-    pub(super) fn peer(&mut self, now: Instant, message: PeerMessage, out: &mut Actions) {
-        match message {
-            PeerMessage::Suspect { path } => self.told_suspect(now, path, out),
-            PeerMessage::InDoubt {
-                shard,
-                ticket,
-                volume,
-                lba,
-                blocks,
-                path,
-                epoch,
-            } => {
-                self.doubts.push(Doubt {
-                    volume,
-                    lba,
-                    end: lba.saturating_add(u64::from(blocks)),
-                    shard,
-                    path: path.0,
-                    epoch,
-                });
-                out.push(Action::Peer(PeerMessage::DoubtNoted { shard, ticket }));
-            }
-            PeerMessage::DoubtNoted { shard, ticket } => {
-                if shard == self.config.shard {
-                    self.doubt_noted(now, ticket, out);
-                }
-            }
-            PeerMessage::Closed { shard, path, epoch } => {
-                self.forget_doubts(shard, path.0, epoch);
-                self.unbar(now, out);
-            }
-        }
-    }
-
-    fn doubt_noted(&mut self, now: Instant, ticket: Ticket, out: &mut Actions) {
-        let Some(slot) = self.slots.current(ticket) else {
-            return;
-        };
-        if slot.state != State::Failing {
-            return;
-        }
-        let cold = self.slots.cold_mut(ticket.slot);
-        cold.acks_left -= 1;
-        if cold.acks_left == 0 {
-            self.finish(now, ticket.slot, Some(EIO), out);
         }
     }
 }

@@ -1,10 +1,12 @@
 //! The verdict "path lost": the association is over at our end, and everything that was on it is redone. Reads and
-//! flushes at once; writes when nothing of the association can execute any more.
+//! flushes at once; writes as `fence` says, which asks the array first to end the association.
+//!
+//! A flush is sent again as a whole. What it covers was completed before its submission, so it is at the array, whatever
+//! became of the path; and a write whose completion is still pending is not covered.
 
 use super::api::{Action, Event, LossCause};
 use super::config::FencePolicy;
 use super::path::{Admin, Link};
-use super::slots::List;
 use super::{Actions, Core, times};
 use protocol::{Instant, PathId};
 
@@ -35,27 +37,31 @@ impl Core {
 
         // Out of the in-flight list, each to its own way of being redone.
         let mut redo = std::mem::take(&mut self.scratch);
-        let mut held = List::default();
+        let mut writes = std::mem::take(&mut self.lost_writes);
         while self.paths[p].inflight.head != super::slots::NONE {
             let s = self.paths[p].inflight.head;
             self.take_back(s);
-            self.slots.cold_mut(s).lost_at = now;
+            let cold = self.slots.cold_mut(s);
+            cold.lost_at = now;
+            cold.sent = true;
             if self.slots[s].op.mutates() && self.config.fence != FencePolicy::None {
-                self.slots[s].state = super::slots::State::Held;
-                self.slots.push_back(&mut held, s);
+                writes.push(s);
             } else {
                 redo.push(s);
             }
         }
-        self.hold(now, path, epoch, held, out);
+        // First of all the array is asked to end the association; then what may go goes.
+        self.fence_via_lost(path);
+        self.fear(now, path, epoch, &writes, &mut redo, out);
+        writes.clear();
+        self.lost_writes = writes;
+        self.fence_idle(now, out);
         self.refresh_paths(now, out);
         self.fail_what_may_not_wait(now, out);
         for s in redo.drain(..) {
             self.place(now, s, out);
         }
         self.scratch = redo;
-        self.fence_via_lost(path);
-        self.fence_idle(now, out);
     }
 
     /// What a loss means for the path itself: how flaky it is, and when it is tried again.

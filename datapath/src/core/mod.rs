@@ -5,14 +5,15 @@
 //! [`Core::on_deadline`] when [`Core::deadline`] has come, and carries out the [`Actions`] in their order.
 //!
 //! Where things are: `dispatch` (submit, split, choose, send), `answer` (completions and verdicts), `usable` (what may be
-//! used, derived), `link` (connections), `detect` (silence), `lost` (a verdict and its retries), `fence` (writes in
-//! doubt), `no_path` (queueing with a deadline), `quarantine` (failback), `tick` (deadlines).
+//! used, derived), `link` (connections), `detect` (silence), `lost` (a verdict and its retries), `fence` (the end of
+//! lost associations), `doubt` (writes in doubt), `no_path` (queueing with a deadline), `quarantine` (failback), `tick` (deadlines).
 
 mod answer;
 pub mod api;
 mod config;
 mod detect;
 mod dispatch;
+mod doubt;
 mod fence;
 mod link;
 mod lost;
@@ -22,6 +23,7 @@ mod out;
 pub mod path;
 pub mod policy;
 mod quarantine;
+mod ranges;
 mod request;
 mod slots;
 mod state;
@@ -34,14 +36,18 @@ pub mod verdict;
 pub use api::{
     Action, BufId, Epoch, Event, Input, LossCause, Outcome, PeerMessage, Request, Ticket,
 };
-pub use config::{Config, ConfigError, FencePolicy, PATHS_MAX, PathConfig, VolumeConfig};
+pub use config::{
+    Config, ConfigError, DOUBTS_MAX, FencePolicy, PATHS_MAX, PathConfig, VolumeConfig,
+};
 pub use out::Actions;
 pub use policy::Policy;
 
-use fence::{Closing, Doubt};
+use doubt::Doubt;
+use fence::Closing;
 use mutant::Mutant;
 use policy::View;
 use protocol::{Duration, Instant, PathId};
+use ranges::Ranges;
 use request::Requests;
 use slots::{List, Slots};
 use state::{PathState, PathVolume, VolumeState};
@@ -87,12 +93,21 @@ pub struct Core {
     pv: Vec<PathVolume>,
     volumes: Vec<VolumeState>,
     closings: Vec<Closing>,
-    /// Ranges of writes that failed while an attempt may still execute: this shard's and its siblings'.
-    doubts: Vec<Doubt>,
+    /// Ranges that an attempt which was lost may still write: this shard's and its siblings'.
+    doubts: Ranges<Doubt>,
+    /// How many of them are this shard's, and how many may be.
+    own_doubts: u32,
+    doubts_max: u32,
     /// Writes that may not be sent yet because of `doubts` or `gate`.
     barred: List,
-    /// Associations of an earlier daemon that are not proven gone: no write is sent before they are.
+    /// Writes that succeeded and may not be completed yet because of `doubts`.
+    answered: List,
+    /// Associations of an earlier daemon that are not proven gone, and sibling shards that have not said the same of
+    /// theirs: no write is sent before.
     gate: u32,
+    /// This shard's part of that, and whether the siblings know that it is over.
+    prior_left: u32,
+    gate_told: bool,
     delayed: BinaryHeap<Reverse<(Instant, u32, u32)>>,
     /// Volumes without a usable path.
     starved: u32,
@@ -105,6 +120,7 @@ pub struct Core {
     answers_since: Instant,
     /// Scratch of `lost` and `no_path`, and of a retry's choice, kept for their capacity.
     scratch: Vec<u32>,
+    lost_writes: Vec<u32>,
     retry_paths: Vec<u16>,
 }
 
@@ -135,9 +151,14 @@ impl Core {
             views: config.paths.iter().map(|p| View::new(p.distance)).collect(),
             pv: vec![PathVolume::default(); paths.len() * volumes.len()],
             closings: Vec::with_capacity(paths.len() * 2),
-            doubts: Vec::new(),
+            doubts: Ranges::default(),
+            own_doubts: 0,
+            doubts_max: config::DOUBTS_MAX,
             barred: List::default(),
+            answered: List::default(),
             gate: 0,
+            prior_left: 0,
+            gate_told: true,
             delayed: BinaryHeap::with_capacity(room),
             starved: volumes.len() as u32,
             wake: now,
@@ -145,11 +166,13 @@ impl Core {
             heard_at: now,
             answers_since: now,
             scratch: Vec::with_capacity(room),
+            lost_writes: Vec::new(),
             retry_paths: Vec::with_capacity(paths.len()),
             paths,
             volumes,
             config,
         };
+        core.fear_siblings();
         let prior = std::mem::take(&mut core.config.prior);
         for (path, epoch) in prior {
             if !core.config.mutant(Mutant::ForgetsPredecessor) {

@@ -159,7 +159,16 @@ impl Core {
                 self.finish(now, s, Some(errno), out);
             }
         }
-        failed += self.fail_held(now, volume, out);
+        // What succeeded and waits for a proof fails with the rest: without a path there is nobody to ask for it.
+        let answered = self.slots.members(&self.answered);
+        for s in answered {
+            if self.slots[s].volume == volume {
+                self.slots.unlink(&mut self.answered, s);
+                failed += 1;
+                self.finish(now, s, Some(errno), out);
+            }
+        }
+        failed += self.fail_held(now, volume, errno, out);
         if failed > 0 {
             out.event(Event::NoPathFailed { volume, failed });
         }

@@ -4,7 +4,7 @@
 //! state and in at most one list. Each time it is sent, or stops being what it was, its generation grows: an answer
 //! with an older generation is never believed.
 
-use super::api::Ticket;
+use super::api::{Epoch, Ticket};
 use protocol::{Instant, Op, VolumeId};
 
 pub const NONE: u32 = u32::MAX;
@@ -19,10 +19,14 @@ pub enum State {
     InFlight,
     /// A lost write: waits for the end of its association.
     Held,
+    /// A lost write: waits until every sibling shard has noted its range.
+    Noting,
     /// A write that overlaps a range in doubt, or that a recovered daemon may not send yet.
     Barred,
     /// A write that fails, but only once every sibling shard has noted its range.
     Failing,
+    /// A write that succeeded: its completion waits for the end of attempts in doubt that overlap it.
+    Answered,
     /// Not an application's: a read on the data path.
     Probe,
 }
@@ -64,6 +68,14 @@ pub struct Cold {
     pub refused_at: Instant,
     /// Sibling shards that have not noted the range yet.
     pub acks_left: u32,
+    /// The association that it was lost with.
+    pub epoch: Epoch,
+    /// What it fails with, once it may.
+    pub errno: i32,
+    /// It was sent before: it is not kept from being sent again, whatever came in doubt since.
+    pub sent: bool,
+    /// It overlaps another write that was uncompleted when one of them came in doubt.
+    pub entangled: bool,
     /// Answers that may be the path's fault or the volume's.
     pub ambiguous: u8,
     /// Times that it was asked to wait: each wait is longer.
@@ -77,6 +89,10 @@ const CLEAN: Cold = Cold {
     lost_at: Instant::MAX,
     refused_at: Instant::MAX,
     acks_left: 0,
+    epoch: Epoch(0),
+    errno: 0,
+    sent: false,
+    entangled: false,
     ambiguous: 0,
     waits: 0,
 };
@@ -252,6 +268,18 @@ impl Slots {
         let all = self.slots.iter().filter(live);
         all.filter(move |s| s.volume == volume && s.op == op)
             .map(|s| s.request)
+    }
+
+    /// Writes (and discards, and write-zeroes) that were sent at least once and are not over. For slow paths: it looks
+    /// at every slot.
+    pub fn sent_writes(&self) -> impl Iterator<Item = u32> + '_ {
+        let sent = |s: &u32| {
+            let slot = &self[*s];
+            let live = !matches!(slot.state, State::Free | State::Probe);
+            let sent = slot.state == State::InFlight || slot.touched && self.cold(*s).sent;
+            live && sent && slot.op.mutates()
+        };
+        (0..self.slots.len() as u32).filter(sent)
     }
 
     /// The list's members, oldest first. For slow paths: it allocates.

@@ -12,6 +12,7 @@ impl Core {
     pub fn on_deadline(&mut self, now: Instant, out: &mut Actions) {
         self.note_lag(now);
         self.wake = Instant::MAX;
+        self.tell_gate(out);
         let mut next = Instant::MAX;
         for path in self.path_indices() {
             next = next.min(self.tick_link(now, path, out));

@@ -1,8 +1,8 @@
 //! Random faults on random small arrays: whatever happens, each request is completed exactly once, no command goes where
-//! it may not, no ghost of an acknowledged write executes, and once the paths heal nothing is left.
+//! it may not, no write has an effect after its completion, nothing acknowledged is lost, and once the paths heal nothing is left.
 
 use crate::world::{Fault, MS, Step, World, config};
-use datapath::core::{Epoch, Policy};
+use datapath::core::{Epoch, FencePolicy, Policy};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use protocol::{Access, Duration, Identity, NvmeStatus, PathId, Sense, Status};
@@ -107,7 +107,11 @@ proptest! {
     #[test]
     fn nothing_is_lost_doubled_or_left(
         paths in 1..=4u16,
-        shards in 1..=2u16,
+        shards in 1..=3u16,
+        fence in prop_oneof![3 => Just(FencePolicy::InDoubt), 1 => Just(FencePolicy::Hold)],
+        span in prop_oneof![Just(4u64), Just(64), Just(2_000)],
+        peer_us in prop_oneof![Just(20u64), Just(3_000)],
+        reads in prop_oneof![Just(10u64), Just(70)],
         policy in policy(),
         queue_for_ms in prop_oneof![Just(0u64), 1..400u64, Just(30_000)],
         confirms in prop::bool::weighted(0.8),
@@ -118,6 +122,7 @@ proptest! {
         let mut c = config(usize::from(paths), policy);
         c.queue_for = MS(queue_for_ms);
         c.io_timeout = MS(800);
+        c.fence = fence;
         c.array_confirms = confirms;
         c.quiesce = MS(2_500);
         if recovered {
@@ -126,6 +131,8 @@ proptest! {
         }
         let mut w = World::new(&c, shards, seed);
         w.duplicates = 50;
+        (w.span, w.reads) = (span, reads);
+        w.peer_delay = Duration::from_micros(peer_us);
         w.load(2);
         for (at, step) in steps {
             let there = match step {

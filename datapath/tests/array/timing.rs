@@ -2,7 +2,7 @@
 //! 50 µs round trip, 100 µs service with an exponential tail, two shards).
 
 use crate::world::{Fault, MS, Step, World, config};
-use datapath::core::Policy;
+use datapath::core::{FencePolicy, Policy};
 use protocol::{Access, Duration};
 
 const ALL: [Policy; 6] = [
@@ -191,11 +191,12 @@ fn ownership_that_moves_is_followed() {
 
 /// The world is not blind: without a fence a held command overtakes its own retry.
 #[test]
-#[should_panic(expected = "a ghost of the acknowledged write")]
+#[should_panic(expected = "a ghost of the completed write")]
 fn without_a_fence_a_ghost_is_seen() {
     let mut c = config(2, Policy::RoundRobin);
-    c.fence = datapath::core::FencePolicy::None;
+    c.fence = FencePolicy::None;
     let mut w = World::new(&c, 1, 1);
+    w.span = 16;
     w.load(8);
     w.step_at(MS(50), Step::Fault(0, Fault::Late(MS(300))));
     w.run(MS(1_000));
@@ -203,16 +204,75 @@ fn without_a_fence_a_ghost_is_seen() {
 
 #[test]
 fn with_a_fence_there_is_none() {
-    for (confirms, seed) in [(true, 1), (true, 2), (false, 3)] {
+    use FencePolicy::{Hold, InDoubt};
+    let cases = [(true, 1), (true, 2), (false, 3), (false, 4)];
+    for ((confirms, seed), fence) in cases.into_iter().flat_map(|c| [(c, Hold), (c, InDoubt)]) {
         let mut c = config(2, Policy::RoundRobin);
+        c.fence = fence;
         c.array_confirms = confirms;
         c.quiesce = MS(1_000);
         let mut w = World::new(&c, 2, seed);
+        w.span = 16;
         w.load(8);
         w.step_at(MS(50), Step::Fault(0, Fault::Late(MS(300))));
         w.step_at(MS(1_050), Step::Fault(0, Fault::None));
         w.run(MS(1_500));
         assert!(w.seen.redispatched > 0);
+        ends_clean(w);
+    }
+}
+
+/// Writes that overlap nothing do not wait for the end of a lost association, however long that takes.
+#[test]
+fn a_lost_write_that_overlaps_nothing_does_not_wait() {
+    for (confirms, fault) in [
+        (true, Fault::Reset),
+        (false, Fault::Reset),
+        (true, Fault::Drop),
+        (false, Fault::Drop),
+    ] {
+        let mut c = config(4, Policy::Adaptive);
+        c.fence = FencePolicy::InDoubt;
+        c.array_confirms = confirms;
+        let mut w = World::new(&c, 2, 5);
+        w.load(16);
+        w.step_at(MS(50), Step::Fault(0, fault));
+        w.run(MS(500));
+        assert!(w.seen.in_doubt > 0);
+        assert_eq!(w.seen.held, 0, "{fault:?}, confirms: {confirms}");
+        let (write, limit) = match fault {
+            Fault::Reset => (w.seen.write_max, MS(5)),
+            _ => (w.seen.write_max, MS(60)),
+        };
+        assert!(write < limit, "{fault:?}, confirms: {confirms}: {write:?}");
+        w.step_at(MS(500), Step::Fault(0, Fault::None));
+        w.until = w.now;
+        w.run(Duration::from_secs(12));
+        ends_clean(w);
+    }
+}
+
+/// A hot spot beside it waits: for the fence where there is one, else for the quiesce time.
+#[test]
+fn a_hot_spot_waits_for_the_proof_and_no_longer() {
+    for confirms in [true, false] {
+        let mut c = config(4, Policy::Adaptive);
+        c.fence = FencePolicy::InDoubt;
+        c.array_confirms = confirms;
+        let mut w = World::new(&c, 2, 5);
+        w.span = 8;
+        w.load(16);
+        w.step_at(MS(50), Step::Fault(0, Fault::Drop));
+        w.run(MS(14_000));
+        assert!(w.seen.held > 0);
+        let (held, write) = (w.seen.held_max, w.seen.write_max);
+        if confirms {
+            assert!(held < MS(60) && write < MS(150), "{held:?} {write:?}");
+        } else {
+            assert!(held >= MS(11_900) && held <= MS(12_001), "{held:?}");
+        }
+        w.step_at(MS(14_000), Step::Fault(0, Fault::None));
+        w.run(MS(50));
         ends_clean(w);
     }
 }

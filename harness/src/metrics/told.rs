@@ -90,6 +90,7 @@ impl Recorder {
             | Event::Identity { .. }
             | Event::Illegal { .. }
             | Event::Closed { .. }
+            | Event::DoubtsFull { .. }
             | Event::StaleCompletion { .. } => {}
         }
     }

@@ -148,6 +148,13 @@ pub fn record(w: &mut Shared, now: Instant, core: usize, event: &Event) {
                 format!("association {} {how}", epoch.0),
             );
         }
+        Event::DoubtsFull { path, epoch, held } => {
+            let text = format!(
+                "the table of ranges in doubt is full: {held} writes of association {} wait for its end",
+                epoch.0
+            );
+            tell(w, "doubts_full", Some(path.0), text);
+        }
         // One for each command: in the fingerprint always, among the events never.
         Event::Redispatch {
             to,

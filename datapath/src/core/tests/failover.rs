@@ -198,6 +198,7 @@ fn a_failed_write_bars_what_overlaps_it_and_tells_the_siblings_first() {
     b.tell(Input::Peer(PeerMessage::DoubtNoted {
         shard: 0,
         ticket: note.expect("a message to the sibling"),
+        overlaps: false,
     }));
     assert_eq!(b.completed(), [(1, Outcome::Errno(verdict::EIO))]);
     b.bring_up(0, Access::Optimized);

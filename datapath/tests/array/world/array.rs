@@ -63,12 +63,8 @@ impl World {
                     return;
                 }
                 if status.is_ok() && c.op.mutates() && !c.probe {
-                    assert!(
-                        !self.acknowledged.contains(&c.cookie),
-                        "a ghost of the acknowledged write {} executes at {:?}",
-                        c.cookie,
-                        self.now
-                    );
+                    self.media
+                        .execute(self.now, c.cookie, c.lba, u64::from(c.blocks));
                 }
                 if let Some(at) = self.carry(c.path) {
                     self.at(at, Happening::Answer(c, status));

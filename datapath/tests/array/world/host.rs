@@ -92,8 +92,11 @@ impl World {
             Op::Write
         };
         let blocks = if self.rng.percent(3) { 100 } else { 8 };
-        let lba = self.rng.below(BLOCKS - 100);
+        let lba = self.rng.below(self.span);
         self.outstanding.insert(cookie, (self.now, op));
+        if op.mutates() {
+            self.media.submit(self.now, cookie, lba, u64::from(blocks));
+        }
         self.tell(
             shard,
             Input::Submit(Request {
@@ -145,6 +148,8 @@ impl World {
                 ticket,
                 op,
                 cookie,
+                lba,
+                blocks,
                 ..
             } => {
                 assert!(
@@ -166,6 +171,8 @@ impl World {
                     ticket,
                     cookie,
                     op,
+                    lba,
+                    blocks,
                     probe: false,
                 });
             }
@@ -178,6 +185,8 @@ impl World {
                     ticket,
                     cookie: 0,
                     op: Op::Read,
+                    lba: 0,
+                    blocks: 1,
                     probe: true,
                 });
             }
@@ -187,12 +196,15 @@ impl World {
                 };
                 let took = self.now.since(at);
                 self.seen.completed += 1;
+                if op.mutates() {
+                    self.media
+                        .complete(self.now, cookie, outcome == Outcome::Ok);
+                }
                 if outcome == Outcome::Ok {
                     match op {
                         Op::Read => self.seen.read_max = self.seen.read_max.max(took),
                         Op::Flush => {}
                         _ => {
-                            self.acknowledged.insert(cookie);
                             self.seen.write_max = self.seen.write_max.max(took);
                         }
                     }
@@ -256,8 +268,11 @@ impl World {
                 }
             }
             Action::Peer(message) => {
-                for other in (0..self.cores.len()).filter(|s| *s != shard) {
-                    let at = self.now + Duration::from_micros(20);
+                let n = self.cores.len();
+                for other in (0..n).filter(|s| *s != shard) {
+                    let delay = Duration(1_000 + self.rng.below(self.peer_delay.0));
+                    let at = (self.now + delay).max(self.mail_at[shard * n + other]);
+                    self.mail_at[shard * n + other] = at;
                     self.at(at, Happening::Tell(other, Input::Peer(message)));
                 }
             }
@@ -270,6 +285,11 @@ impl World {
             Event::Illegal { path, what } => panic!("illegal {what} of {path:?}"),
             Event::Lost { path, cause, .. } => self.seen.lost.push((self.now, path.0, cause)),
             Event::Redispatch { .. } => self.seen.redispatched += 1,
+            Event::InDoubt { ranges, .. } => self.seen.in_doubt += u64::from(ranges),
+            Event::Held { waited, .. } => {
+                self.seen.held += 1;
+                self.seen.held_max = self.seen.held_max.max(waited);
+            }
             Event::Usable { path, .. } => {
                 *self.seen.flips.entry((shard, path.0)).or_default() += 1;
             }

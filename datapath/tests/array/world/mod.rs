@@ -1,9 +1,11 @@
 //! A small array in virtual time, for tests of the core alone: paths that break, fall silent or lie, a pool of servers,
 //! a fence, several shards that pass messages. It checks as it goes: one completion for each request, no command on a
-//! path that may not carry it, no write that executes after its acknowledgement, no illegal transition.
+//! path that may not carry it, no effect of a write after its completion, nothing old where newer data were acknowledged,
+//! no illegal transition.
 
 mod array;
 mod host;
+mod media;
 
 use datapath::core::{
     Action, Actions, BufId, Config, Core, Epoch, Event, FencePolicy, Input, LossCause, Outcome,
@@ -58,6 +60,8 @@ struct Command {
     ticket: Ticket,
     cookie: u64,
     op: Op,
+    lba: u64,
+    blocks: u32,
     probe: bool,
 }
 
@@ -124,6 +128,9 @@ pub struct Seen {
     pub failed: Vec<(Instant, Duration)>,
     pub lost: Vec<(Instant, u16, LossCause)>,
     pub redispatched: u64,
+    pub in_doubt: u64,
+    pub held: u64,
+    pub held_max: Duration,
     pub flips: BTreeMap<(usize, u16), u32>,
     pub per_path: BTreeMap<u16, u64>,
 }
@@ -144,12 +151,17 @@ pub struct World {
     servers: BinaryHeap<Reverse<Instant>>,
     rng: Stream,
     outstanding: BTreeMap<u64, (Instant, Op)>,
-    acknowledged: BTreeSet<u64>,
+    media: media::Media,
     cookies: u64,
     /// Closed loop: what percent of the commands are reads; nothing is submitted after the end.
     pub reads: u64,
     pub flushes: u64,
     pub until: Instant,
+    /// Commands begin in the first so many blocks.
+    pub span: u64,
+    /// Messages between shards take up to this long, in order.
+    pub peer_delay: Duration,
+    mail_at: Vec<Instant>,
     lagging: Vec<Instant>,
     lagged: Vec<Vec<Input>>,
     pub seen: Seen,
@@ -218,7 +230,10 @@ impl World {
             servers: (0..32).map(|_| Reverse(Instant::ZERO)).collect(),
             rng: Stream::new(seed, "world"),
             outstanding: BTreeMap::new(),
-            acknowledged: BTreeSet::new(),
+            media: media::Media::default(),
+            span: BLOCKS - 100,
+            mail_at: vec![Instant::ZERO; usize::from(shards) * usize::from(shards)],
+            peer_delay: Duration::from_micros(20),
             cookies: 0,
             reads: 70,
             flushes: 1,
