@@ -34,12 +34,20 @@ pub struct App {
     pub other: Class,
     pub flush_ios: u64,
     pub flush_errors: u64,
+    /// Without error, after the scenario's duration: they are in no rate.
+    pub drained_ios: u64,
+    pub drained_bytes: u64,
 }
 
 impl App {
-    /// Counts a completion; its latency, if it is one of a read, write or discard.
+    /// Counts a completion; its latency, if it is one of a read, write or discard. The run drains after `duration_end`.
     #[inline]
-    pub fn completed(&mut self, now: Instant, done: &AppDone) -> Option<Duration> {
+    pub fn completed(
+        &mut self,
+        now: Instant,
+        duration_end: Instant,
+        done: &AppDone,
+    ) -> Option<Duration> {
         let failed = u64::from(!done.ok);
         let class = match done.op {
             Op::Read => &mut self.read,
@@ -57,6 +65,10 @@ impl App {
         class.bytes += done.bytes;
         class.failed_bytes += done.bytes * failed;
         class.latency.record(latency);
+        if now > duration_end && done.ok {
+            self.drained_ios += 1;
+            self.drained_bytes += done.bytes;
+        }
         Some(latency)
     }
 
@@ -98,6 +110,8 @@ impl Merge for App {
         self.other.merge(&other.other);
         self.flush_ios += other.flush_ios;
         self.flush_errors += other.flush_errors;
+        self.drained_ios += other.drained_ios;
+        self.drained_bytes += other.drained_bytes;
     }
 }
 

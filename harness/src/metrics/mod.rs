@@ -6,7 +6,7 @@
 //! What the contract leaves open is decided here:
 //!
 //! - `app.ios`, `app.bytes`, `path.*.ios` and `path.*.bytes` count what was completed, failed ones included; `app.iops` and
-//!   `app.bytes_per_s` only what was completed without error. Write-zeroes count like discards: in `app.ios`, `app.bytes`,
+//!   `app.bytes_per_s` only what was completed without error and before the drain. Write-zeroes count like discards: in `app.ios`, `app.bytes`,
 //!   `app.errors` and `app.all`, not in `app.write`. Flushes are in `app.flush`, `app.stall_max` and `path.*.inflight_max` only.
 //! - `path.*.errors` are answers with a bad status and commands that were abandoned with their connection;
 //!   `path.*.ios` are answers. Latency of a path runs from issue to answer.

@@ -122,7 +122,8 @@ impl Recorder {
         }
         let app = self.app.at(self.segment);
         app.stall_max_ns = app.stall_max_ns.max(stalled.0);
-        let Some(latency) = app.completed(now, &done) else {
+        let duration_end = Instant(self.layout.duration.0);
+        let Some(latency) = app.completed(now, duration_end, &done) else {
             return;
         };
         self.timeline.completed(done.bytes, latency, done.ok);

@@ -19,8 +19,8 @@ impl Measured {
         let count = match (group, rest) {
             ("app", "iops" | "bytes_per_s") => {
                 let done = match rest {
-                    "iops" => app.ios() - app.errors(),
-                    _ => app.bytes() - app.failed_bytes(),
+                    "iops" => app.ios() - app.errors() - app.drained_ios,
+                    _ => app.bytes() - app.failed_bytes() - app.drained_bytes,
                 };
                 return Some(Value::Float(per_second(done, length)));
             }

@@ -104,7 +104,20 @@ fn a_fault_until_the_end_leaves_no_healed_window_and_the_drain_is_not_in_it() {
     let m = r.finish(Instant(7 * S));
     assert_eq!(ios(&m), [Some(3), Some(0), Some(1), None]);
     assert_eq!(float(&m, "app.iops", Window::Fault), 1.0);
-    assert_eq!(float(&m, "app.iops", Window::Whole), 0.6);
+    assert_eq!(float(&m, "app.iops", Window::Whole), 0.2);
+}
+
+#[test]
+fn what_completes_in_the_drain_is_counted_and_is_in_no_rate() {
+    let mut r = recorder();
+    r.fault_started(Instant(S));
+    r.fault_ended(Instant(2 * S));
+    reads(&mut r, &[4 * S, 5 * S - MS, 5 * S + MS, 6 * S]);
+    let m = r.finish(Instant(6 * S));
+    assert_eq!(ios(&m), [Some(4), Some(0), Some(0), Some(4)]);
+    assert_eq!(float(&m, "app.iops", Window::Healed), 1.0);
+    assert_eq!(float(&m, "app.bytes_per_s", Window::Healed), 4_096.0);
+    assert_eq!(float(&m, "app.iops", Window::Whole), 0.4);
 }
 
 #[test]
