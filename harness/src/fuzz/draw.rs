@@ -18,7 +18,7 @@ use protocol::rng::Stream;
 use std::path::Path;
 
 /// I/Os of all workloads of a run together, about.
-const IO_BUDGET: u64 = 3_000;
+const IO_BUDGET: u64 = 8_000;
 pub(super) const MS: u64 = 1_000_000;
 pub(super) const US: u64 = 1_000;
 const KIB: u64 = 1 << 10;
@@ -82,15 +82,17 @@ pub fn scenario(seed: u64, profile: Profile, file: &Path) -> Scenario {
     let mut phases = stream("phases");
     let safety = Duration(phases.between(800, 2_000) * MS);
     let last_end = inject::faults(seed, &mut s, safety, profile);
-    // A lost association without a proof is feared for longer than a run drains: what it holds must have been
-    // lost a while before the end.
-    let detect = match s.array.fence {
-        ArrayFence::Ccr => 0,
-        ArrayFence::Time => s.datapath.io_timeout.nanos() + 400 * MS,
-    };
-    let tail = phases.between(1_150, 1_500) * MS + detect;
+    let tail = phases.between(1_150, 1_500) * MS;
     s.duration = Duration(last_end.max(safety.nanos()) + tail);
     loads(seed, &mut s, tiny, profile);
+    // Below this every attempt of what an outage leaves behind would time out, again and again: overload, no finding.
+    let backlog = envelope::backlog_ns(&s).div_ceil(100 * MS) * 100 * MS;
+    s.datapath.io_timeout = s.datapath.io_timeout.max(Duration(backlog));
+    if s.array.fence == ArrayFence::Time {
+        // A lost association without a proof is feared for longer than a run drains: what it holds must have been
+        // lost a while before the end.
+        s.duration.0 += s.datapath.io_timeout.nanos() + backlog + 600 * MS;
+    }
     let mut s = scenario::draw(&s, seed);
     s.seed = seed;
     expect(&mut s);
@@ -105,8 +107,9 @@ fn topology_of(r: &mut Stream, s: &mut Scenario, tiny: bool) {
     a.block = pick(r, &[512, 512, 4096]);
     a.asymmetric = r.percent(60);
     a.forward = time(r, 5, 500);
-    a.service_read = time(r, 60, 1_000);
-    a.service_write = time(r, 60, 1_000);
+    let slow = if tiny { 5 } else { 1 };
+    a.service_read = time(r, 60 * slow, 500 * slow);
+    a.service_write = time(r, 60 * slow, 500 * slow);
     a.tail = pick(
         r,
         &[
@@ -197,7 +200,7 @@ fn datapath(r: &mut Stream, s: &mut Scenario, tiny: bool, profile: Profile) {
     });
     d.fence = weighted(r, &[(70, FencePolicy::InDoubt), (30, FencePolicy::Hold)]);
     if !confirms {
-        d.io_timeout = d.io_timeout.min(Duration(700 * MS));
+        d.io_timeout = Duration(MS * pick(r, &[700, 2_000]));
         d.quiesce = Duration(KEEP_ALIVE_NS + s.array.cqt.nanos());
     }
 }
@@ -276,7 +279,8 @@ fn loads(seed: u64, s: &mut Scenario, tiny: bool, profile: Profile) {
     }
 }
 
-/// A load that would be more than its part of the budget becomes an open one; so do some of the others.
+/// A load that would be more than its part of the budget becomes an open one, within what array and links can carry; so do
+/// some of the others.
 fn thin(r: &mut Stream, s: &Scenario, w: &mut Workload, of: u64) {
     let Load::Depth(depth) = w.load else { return };
     let budget = IO_BUDGET / of;
@@ -287,8 +291,9 @@ fn thin(r: &mut Stream, s: &Scenario, w: &mut Workload, of: u64) {
     let ios = s.duration.nanos() / turn * at_once;
     if ios > budget || r.percent(20) {
         let seconds = s.duration.nanos() / 1_000_000_000 + 1;
-        let rate = spread(r, budget / 8, budget).max(20) / seconds;
-        w.load = Load::RateMilli(rate.max(20) * 1_000);
+        let carried = 1_000_000_000 / envelope::cost_ns(s, w).max(1) * 4 / 10 / of;
+        let most = (budget / seconds).min(carried).max(10);
+        w.load = Load::RateMilli(spread(r, most / 8, most).max(10) * 1_000);
     }
 }
 

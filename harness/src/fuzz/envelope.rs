@@ -83,6 +83,65 @@ pub fn flush_may_fail(reasons: &[Reason]) -> bool {
     !reasons.is_empty()
 }
 
+/// What one I/O of a load takes away from everything else, at most: its share of the owner's servers, with a tail, or
+/// of the thinnest link.
+pub fn cost_ns(s: &Scenario, w: &Workload) -> u64 {
+    let service = s.array.service_read.max(s.array.service_write).nanos();
+    let tail = if s.array.tail == Tail::Fixed { 1 } else { 2 };
+    let served = service * tail / u64::from(s.array.parallel.max(1));
+    let thinnest = s.paths.iter().filter_map(|p| p.bits_per_s).min();
+    let bits_per_s = thinnest.unwrap_or(u64::MAX).min(s.link.bits_per_s).max(1);
+    let sent = w.block.hi.saturating_mul(8_000_000_000) / bits_per_s;
+    served.max(sent)
+}
+
+/// How long the array needs, at most, for all that an outage leaves outstanding. An attempt must have this long
+/// (`io_timeout`), or nothing ever completes again: that is overload, not a defect.
+pub fn backlog_ns(s: &Scenario) -> u64 {
+    let of = |w: &Workload| {
+        let outstanding = match w.load {
+            Load::Depth(depth) => u64::from(depth),
+            // At most 1,024 are in the datapath.
+            Load::RateMilli(rate) => {
+                (rate * (s.duration.nanos() / 1_000_000) / 1_000_000).min(1_024)
+            }
+        };
+        (outstanding + 1) * cost_ns(s, w)
+    };
+    s.workloads.iter().map(of).sum()
+}
+
+/// Loads that can never be carried, or attempts that have too little time.
+pub fn overloaded(s: &Scenario) -> bool {
+    let asked = |w: &Workload| match w.load {
+        Load::RateMilli(rate) => rate.saturating_mul(cost_ns(s, w)) / 1_000,
+        Load::Depth(_) => 0,
+    };
+    let all: u64 = s.workloads.iter().map(asked).sum();
+    all > 500_000_000 || backlog_ns(s) > s.datapath.io_timeout.nanos()
+}
+
+/// Whether everything must have completed 10 s after the end: without a proof what was lost last waits for the quiesce time.
+pub fn must_drain(s: &Scenario) -> bool {
+    if overloaded(s) {
+        return false;
+    }
+    if s.array.fence == ArrayFence::Ccr {
+        return true;
+    }
+    let last = s.faults.iter().map(|f| match f.when {
+        When::At(_) => acts(s, f).1,
+        When::OnEvent { .. } => f.lasts.map_or(s.duration.nanos(), |_| 0),
+    });
+    let by_event = s
+        .faults
+        .iter()
+        .filter(|f| matches!(f.when, When::OnEvent { .. }));
+    let more: u64 = by_event.map(|f| f.lasts.map_or(0, |d| d.nanos())).sum();
+    let lost = last.max().unwrap_or(0) + more + s.datapath.io_timeout.nanos();
+    lost + s.datapath.quiesce.nanos() + backlog_ns(s) < s.duration.nanos() + 10_000_000_000
+}
+
 /// When a fault acts at the latest and at the earliest.
 fn acts(s: &Scenario, f: &Fault) -> (u64, u64) {
     let end = s.duration.nanos();

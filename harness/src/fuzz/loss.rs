@@ -1,5 +1,4 @@
-//! What a run injected and what came of it: connections lost by the kind of fault that is to blame, daemons killed,
-//! arrays stalled.
+//! What a run injected and what came of it: connections lost by the kind of fault that is to blame, daemons killed.
 //!
 //! A loss is blamed on the youngest fault that was on its path, or had been until a second before: a silence is noticed
 //! after it has ended, too.
@@ -11,6 +10,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 const BLAMED_FOR_NS: u64 = 1_000_000_000;
 
+/// Kinds that no connection ends by.
+const HARMLESS: [&str; 7] = [
+    "access",
+    "busy",
+    "duplicate",
+    "error",
+    "medium",
+    "resize",
+    "kill",
+];
+
 struct Seen {
     text: String,
     kind: &'static str,
@@ -19,7 +29,8 @@ struct Seen {
     ended_ns: u64,
 }
 
-/// Losses by kind: `reset`, `drop`, …, `other` for what no fault was on, `kill` and `stall` by the number of those faults.
+/// Losses by kind: `reset`, `drop`, …, `other` for what no fault was on, and `kill` by the number of those faults: a dead
+/// daemon has no verdicts.
 pub fn by_kind(s: &Scenario, events: &[EventLine]) -> BTreeMap<String, u64> {
     let mut faults = faults(s);
     let mut found = BTreeMap::new();
@@ -29,7 +40,7 @@ pub fn by_kind(s: &Scenario, events: &[EventLine]) -> BTreeMap<String, u64> {
                 let idle = |f: &&mut Seen| f.text == event.text && f.ended_ns != u64::MAX;
                 if let Some(f) = faults.iter_mut().find(idle) {
                     (f.started_ns, f.ended_ns) = (Some(event.at_ns), u64::MAX);
-                    if matches!(f.kind, "kill" | "stall") {
+                    if f.kind == "kill" {
                         *found.entry(f.kind.to_string()).or_insert(0) += 1;
                     }
                 }
@@ -73,7 +84,8 @@ fn faults(s: &Scenario) -> Vec<Seen> {
 
 fn blame(faults: &[Seen], path: &str, at_ns: u64) -> &'static str {
     let there = faults.iter().filter(|f| {
-        f.paths.contains(path)
+        !HARMLESS.contains(&f.kind)
+            && f.paths.contains(path)
             && f.started_ns.is_some()
             && at_ns <= f.ended_ns.saturating_add(BLAMED_FOR_NS)
     });

@@ -5,6 +5,7 @@
 //! away hardly shifts what is left. A step may make nonsense (a fault on a controller that is no more): what
 //! does not read back from its own text is never run.
 
+use super::envelope::must_drain;
 use super::signature::Signature;
 use crate::scenario::model::*;
 use crate::scenario::{self, Scenario};
@@ -76,6 +77,11 @@ impl Search<'_> {
         let mut s = self.best.clone();
         change(&mut s);
         if s == self.best || self.tries >= self.tries_max || !is_valid(&s) {
+            return false;
+        }
+        // Another failure of the same name: what is too much, or comes too late, cannot complete.
+        let stuck = *self.wanted == Signature::Rule("stuck_io".into());
+        if stuck && must_drain(&self.best) && !must_drain(&s) {
             return false;
         }
         self.tries += 1;
@@ -292,6 +298,23 @@ impl Search<'_> {
                     s.faults[i].on = one.clone();
                 }
             });
+        }
+        // A simpler place frees the topology: the first path, then everything of a kind.
+        let simple = [
+            Target::Path("h0-A0".into()),
+            Target::Controller(0),
+            Target::Volume(0),
+            Target::Shard { host: 0, shard: 0 },
+            Target::Datapath(0),
+            Target::All,
+        ];
+        for on in &simple {
+            if self.best.faults[i].on == *on {
+                break;
+            }
+            if self.step(|s| s.faults[i].on = on.clone()) {
+                break;
+            }
         }
         self.times(i);
     }

@@ -67,6 +67,10 @@ fn every_fault_and_every_limit_is_drawn_and_every_fault_ends() {
         }
         assert!((1..=8).contains(&s.faults.len()), "seed {seed}");
         assert!(s.datapath.fence != FencePolicy::None);
+        assert!(
+            !envelope::overloaded(&s) && envelope::must_drain(&s),
+            "seed {seed}"
+        );
         hosts += u64::from(s.host.count > 1);
         one_server += u64::from(s.array.parallel == 1);
         no_patience += u64::from(s.datapath.queue_for.nanos() < 1_000_000_000);
