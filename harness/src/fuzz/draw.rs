@@ -85,6 +85,14 @@ pub fn scenario(seed: u64, profile: Profile, file: &Path) -> Scenario {
     let tail = phases.between(1_150, 1_500) * MS;
     s.duration = Duration(last_end.max(safety.nanos()) + tail);
     loads(seed, &mut s, tiny, profile);
+    if s.array.fence == ArrayFence::Time {
+        for _ in 0..20 {
+            if envelope::backlog_ns(&s) <= envelope::BURST_MAX_NS {
+                break;
+            }
+            soften(&mut s);
+        }
+    }
     // Below this every attempt of what an outage leaves behind would time out, again and again: overload, no finding.
     let backlog = envelope::backlog_ns(&s).div_ceil(100 * MS) * 100 * MS;
     s.datapath.io_timeout = s.datapath.io_timeout.max(Duration(backlog));
@@ -146,6 +154,9 @@ fn topology_of(r: &mut Stream, s: &mut Scenario, tiny: bool) {
         .collect();
     if r.percent(35) {
         overrides(r, s);
+    }
+    while envelope::probes_ns(s) > 50 * MS {
+        s.array.parallel *= 2;
     }
 }
 
@@ -294,6 +305,30 @@ fn thin(r: &mut Stream, s: &Scenario, w: &mut Workload, of: u64) {
         let carried = 1_000_000_000 / envelope::cost_ns(s, w).max(1) * 4 / 10 / of;
         let most = (budget / seconds).min(carried).max(10);
         w.load = Load::RateMilli(spread(r, most / 8, most).max(10) * 1_000);
+    }
+}
+
+/// Half of the load, or twice the array.
+fn soften(s: &mut Scenario) {
+    let mut lighter = false;
+    for w in &mut s.workloads {
+        match &mut w.load {
+            Load::RateMilli(rate) if *rate > 40_000 => {
+                *rate = *rate / 2 / 1_000 * 1_000;
+                lighter = true;
+            }
+            Load::Depth(depth) if *depth > 2 => {
+                *depth /= 2;
+                lighter = true;
+            }
+            _ => {}
+        }
+    }
+    if !lighter {
+        s.array.parallel = (s.array.parallel * 2).min(1_024);
+        for p in &mut s.paths {
+            p.bits_per_s = p.bits_per_s.map(|b| b * 2);
+        }
     }
 }
 
