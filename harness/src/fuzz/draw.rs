@@ -308,7 +308,7 @@ fn thin(r: &mut Stream, s: &Scenario, w: &mut Workload, of: u64) {
     }
 }
 
-/// Half of the load, or twice the array.
+/// Half of the load, or twice the array and its links.
 fn soften(s: &mut Scenario) {
     let mut lighter = false;
     for w in &mut s.workloads {
@@ -326,6 +326,7 @@ fn soften(s: &mut Scenario) {
     }
     if !lighter {
         s.array.parallel = (s.array.parallel * 2).min(1_024);
+        s.link.bits_per_s = (s.link.bits_per_s * 2).min(400_000_000_000);
         for p in &mut s.paths {
             p.bits_per_s = p.bits_per_s.map(|b| b * 2);
         }

@@ -39,6 +39,10 @@ fn two_thousand_seeds_are_valid_and_read_back_as_they_are() {
             "seed {seed}: nothing is left to draw"
         );
         assert!(is_valid(&s));
+        assert!(
+            !envelope::overloaded(&s) && envelope::must_drain(&s),
+            "seed {seed}"
+        );
     }
 }
 
