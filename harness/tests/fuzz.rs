@@ -216,7 +216,7 @@ after = "30ms"
 [[fault]]
 at = "900ms"
 for = "90ms"
-on = "volume:a"
+on = "controller:A"
 do = "error"
 status = "nvme:0x281"
 share = 40

@@ -343,9 +343,10 @@ fn expect(s: &mut Scenario) {
         envelope::io_may_fail(&reasons),
         envelope::flush_may_fail(&reasons),
     );
+    let expects = &mut s.expects;
     let mut add = |metric: &str, cmp: Cmp, value: f64, window: Window| {
         let sign = if cmp == Cmp::Eq { "==" } else { ">=" };
-        s.expects.push(Expect {
+        expects.push(Expect {
             text: format!("{metric} {sign} {value}"),
             metric: metric.to_string(),
             cmp,
@@ -364,8 +365,15 @@ fn expect(s: &mut Scenario) {
     if !flush {
         add("app.flush.errors", Cmp::Eq, 0.0, Window::Whole);
     }
-    // Without a proof every write may be held until the quiesce time is over.
-    if s.array.fence == ArrayFence::Ccr {
+    // Without a proof every write may be held until the quiesce time is over; a fault that waits for an event may leave
+    // no time; and an open load must be thick enough to have I/Os then.
+    let by_event = |f: &Fault| matches!(f.when, When::OnEvent { .. });
+    let certain = |w: &Workload| match w.load {
+        Load::Depth(_) => true,
+        Load::RateMilli(rate) => rate >= 200_000,
+    };
+    let proof = s.array.fence == ArrayFence::Ccr;
+    if proof && s.workloads.iter().any(certain) && !s.faults.iter().any(by_event) {
         add("app.ios", Cmp::Ge, 1.0, Window::Healed);
     }
 }
