@@ -3,6 +3,7 @@
 
 pub mod check;
 pub mod cli;
+pub mod fuzz;
 pub mod metrics;
 pub mod report;
 pub mod scenario;

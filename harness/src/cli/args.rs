@@ -1,6 +1,8 @@
 //! The command line: its words, and what is refused before anything is read.
 
-use super::seeds::Seeds;
+use super::seeds::{SeedRange, Seeds};
+use crate::fuzz::summary::Shard;
+use crate::scenario::quantity::{self, Unit};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -34,15 +36,14 @@ pub enum Command {
     /// Look into a block trace, or convert it
     #[command(subcommand)]
     Trace(Trace),
-    /// Drawn topologies, workloads and faults (not built yet)
-    #[command(disable_help_flag = true)]
-    Fuzz(Later),
-    /// The smallest scenario that still fails (not built yet)
-    #[command(disable_help_flag = true)]
-    Shrink(Later),
-    /// Join the results of a sharded run (not built yet)
-    #[command(disable_help_flag = true)]
-    Merge(Later),
+    /// Run drawn topologies, workloads and faults, and keep what fails
+    #[command(after_help = EXIT_CODES)]
+    Fuzz(Fuzz),
+    /// The smallest scenario that still fails as the run in this folder
+    Shrink(Shrink),
+    /// Join the results of a sharded search
+    #[command(after_help = EXIT_CODES)]
+    Merge(Merge),
     /// /dev/ublkbN on the in-process simulated array, in wall time (not built yet)
     #[command(disable_help_flag = true)]
     Serve(Later),
@@ -162,6 +163,60 @@ pub struct Compare {
     pub csv: Option<PathBuf>,
 }
 
+#[derive(Args, Debug)]
+pub struct Fuzz {
+    /// Run each seed of this range, both ends included
+    #[arg(long, value_name = "A..B", conflicts_with_all = ["time", "from"])]
+    pub seeds: Option<SeedRange>,
+    /// Run seeds for this long in wall time, from --from on
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = wall_time)]
+    pub time: std::time::Duration,
+    /// The first seed with --time
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub from: u64,
+    /// Of n parts run part k, counted from 0: the seeds that leave the remainder k
+    #[arg(long, value_name = "K/N")]
+    pub shard: Option<Shard>,
+    /// What the search is about: swarm, ghosts, crashes or gentle
+    #[arg(long, value_name = "NAME", default_value = "swarm")]
+    pub profile: String,
+    /// Where summary.json and a folder for each failing seed are left
+    #[arg(long, value_name = "DIR", default_value = "results/fuzz")]
+    pub out: PathBuf,
+    /// Runs at a time [default: the number of cores]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub jobs: Option<u16>,
+    /// Print one JSON object a line for each seed, and the summary as the last
+    #[arg(long)]
+    pub json: bool,
+    /// End after so many findings
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub findings: usize,
+}
+
+#[derive(Args, Debug)]
+pub struct Shrink {
+    /// The folder of a run that failed: scenario.toml and report.json
+    #[arg(value_name = "RUN_DIR")]
+    pub folder: PathBuf,
+    /// Run at most so many scenarios
+    #[arg(long, value_name = "N", default_value_t = 3_000)]
+    pub tries: u64,
+}
+
+#[derive(Args, Debug)]
+pub struct Merge {
+    /// Folders that harness fuzz --out wrote, or folders of such
+    #[arg(value_name = "DIR", required = true)]
+    pub folders: Vec<PathBuf>,
+    /// Write the joined summary.json here
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Print the joined summary as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
 #[derive(Subcommand, Debug)]
 pub enum Trace {
     /// Format, records, span, devices and sizes of a trace
@@ -192,6 +247,14 @@ pub enum Trace {
         #[arg(long, short, value_name = "FILE")]
         out: Option<PathBuf>,
     },
+}
+
+fn wall_time(text: &str) -> Result<std::time::Duration, String> {
+    match quantity::parse(text, Unit::Time) {
+        Ok(0) => Err("no time at all".into()),
+        Ok(ns) => Ok(std::time::Duration::from_nanos(ns)),
+        Err(e) => Err(e.message),
+    }
 }
 
 fn set(text: &str) -> Result<(String, String), String> {

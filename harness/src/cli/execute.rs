@@ -130,7 +130,7 @@ impl Setting<'_> {
     }
 
     /// Runs it and judges what this seed alone can say.
-    fn once(&self, drawn: &Scenario, seed: u64) -> Outcome {
+    pub(super) fn once(&self, drawn: &Scenario, seed: u64) -> Outcome {
         let mut progress = self.progress.run(&drawn.name, drawn.duration);
         // The clock is read for the user's sake only: it is no part of what is simulated.
         let begun = std::time::Instant::now();

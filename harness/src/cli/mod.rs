@@ -7,14 +7,17 @@ mod args;
 mod check;
 mod compare;
 mod execute;
+mod fuzz;
 mod gather;
 mod guard;
 mod judge;
+mod merge;
 mod pool;
 mod progress;
 mod repro;
 mod run;
 mod seeds;
+mod shrink;
 mod target;
 mod trace;
 
@@ -124,9 +127,9 @@ where
         Command::Check(args) => check::run(&args, streams),
         Command::Compare(args) => compare::run(&args, runner, streams),
         Command::Trace(args) => trace::run(&args, streams),
-        Command::Fuzz(_) => later("fuzz"),
-        Command::Shrink(_) => later("shrink"),
-        Command::Merge(_) => later("merge"),
+        Command::Fuzz(args) => fuzz::run(&args, runner, streams),
+        Command::Shrink(args) => shrink::run(&args, runner, streams),
+        Command::Merge(args) => merge::run(&args, streams),
         Command::Serve(_) => later("serve"),
         Command::Fault(_) => later("fault"),
         Command::Report(_) => later("report"),

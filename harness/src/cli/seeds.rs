@@ -21,6 +21,25 @@ impl FromStr for Seeds {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        let SeedRange { first, last } = text.parse()?;
+        if last - first >= MAX_SEEDS {
+            return Err(format!("at most {MAX_SEEDS} seeds in one run"));
+        }
+        Ok(Seeds { first, last })
+    }
+}
+
+/// As many seeds as one likes: a search keeps nothing of a seed that passes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SeedRange {
+    pub first: u64,
+    pub last: u64,
+}
+
+impl FromStr for SeedRange {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
         let number = |t: &str| t.trim().parse::<u64>().ok();
         let Some((first, last)) = text
             .split_once("..")
@@ -33,10 +52,7 @@ impl FromStr for Seeds {
                 "{first} is larger than {last}: did you mean {last}..{first}?"
             ));
         }
-        if last - first >= MAX_SEEDS {
-            return Err(format!("at most {MAX_SEEDS} seeds in one run"));
-        }
-        Ok(Seeds { first, last })
+        Ok(SeedRange { first, last })
     }
 }
 
