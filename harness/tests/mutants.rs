@@ -180,6 +180,61 @@ on = "path:h0-A0"
 do = "drop_answers"
 "#;
 
+/// Ghosts on a hot spot that nothing ends but time, and a shard that hears late what its sibling says.
+const IN_DOUBT: &str = r#"
+[array]
+fence = "time"
+cqt = "100ms"
+[datapath]
+quiesce = "200ms"
+[[workload]]
+read = 20
+block = "512B..4KiB"
+span = "128KiB"
+depth = 16
+[[fault]]
+at = "100ms"
+for = "60ms"
+on = "path:h0-A0"
+do = "late"
+after = "40ms..100ms"
+[[fault]]
+at = "100ms"
+for = "100ms"
+on = "path:h0-A0"
+do = "drop_answers"
+[[fault]]
+at = "120ms..140ms"
+for = "30ms"
+on = "shard:1"
+do = "lag"
+"#;
+
+/// The same where nearly every write overlaps another that is under way.
+const ENTANGLED: &str = r#"
+[array]
+fence = "time"
+cqt = "100ms"
+[datapath]
+quiesce = "200ms"
+[[workload]]
+read = 20
+block = "512B..4KiB"
+span = "16KiB"
+depth = 16
+[[fault]]
+at = "100ms"
+for = "60ms"
+on = "path:h0-A0"
+do = "late"
+after = "40ms..100ms"
+[[fault]]
+at = "100ms"
+for = "100ms"
+on = "path:h0-A0"
+do = "drop_answers"
+"#;
+
 const KILLED: &str = r#"
 [[workload]]
 read = 20
@@ -349,6 +404,10 @@ fn cases() -> Vec<Case> {
         core(C::ReleasesOnSuspicion, "buffer_reuse", SILENT),
         core(C::RemovesWithoutDrain, "stuck_io", REMOVED),
         core(C::ForgetsPredecessor, "ghost_write", KILLED),
+        core(C::ResendsBeforeNoted, "ghost_write", IN_DOUBT),
+        core(C::CompletesEntangled, "ghost_write", ENTANGLED),
+        core(C::SiblingForgetsRange, "ghost_write", IN_DOUBT),
+        core(C::BarsNothing, "ghost_write", IN_DOUBT),
         array(A::TearsWrites, "torn_write", CALM),
         array(A::LiesAboutFlush, "lost_write", VOLATILE_CRASH),
         array(A::IgnoresFua, "lost_write", VOLATILE_CRASH),

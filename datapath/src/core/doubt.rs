@@ -20,6 +20,7 @@
 use super::api::{Action, Epoch, Event, PeerMessage, Ticket};
 use super::config::FencePolicy;
 use super::fence::Closing;
+use super::mutant::Mutant;
 use super::ranges::Ranges;
 use super::slots::State;
 use super::{Actions, Core};
@@ -83,7 +84,7 @@ impl Core {
         }
         self.entangle(doubtful);
         for s in doubtful {
-            if self.config.shards == 1 {
+            if self.config.shards == 1 || self.config.mutant(Mutant::ResendsBeforeNoted) {
                 redo.push(*s);
                 continue;
             }
@@ -174,7 +175,8 @@ impl Core {
     /// A write that was never sent before may not overlap a range in doubt, and none may be sent before the gate is open.
     pub(super) fn must_not_be_sent(&self, s: u32) -> bool {
         let sent = self.slots[s].touched && self.slots.cold(s).sent;
-        !sent && self.is_barred(s)
+        let ignores = self.gate == 0 && self.config.mutant(Mutant::BarsNothing);
+        !sent && !ignores && self.is_barred(s)
     }
 
     pub(super) fn bar(&mut self, now: Instant, s: u32) {
@@ -187,7 +189,10 @@ impl Core {
 
     /// A command succeeded: it is complete, unless it is entangled with an attempt that may still execute.
     pub(super) fn succeed(&mut self, now: Instant, s: u32, out: &mut Actions) {
-        if self.slots[s].touched && self.slots.cold(s).entangled && self.is_doubtful(s) {
+        let entangled = self.slots[s].touched
+            && self.slots.cold(s).entangled
+            && !self.config.mutant(Mutant::CompletesEntangled);
+        if entangled && self.is_doubtful(s) {
             let slot = &mut self.slots[s];
             slot.state = State::Answered;
             slot.sent_at = now;
@@ -355,7 +360,9 @@ impl Core {
                     epoch,
                     ticket,
                 };
-                self.doubts.insert(volume, lba, end, doubt);
+                if !self.config.mutant(Mutant::SiblingForgetsRange) {
+                    self.doubts.insert(volume, lba, end, doubt);
+                }
                 let overlaps = self.entangle_with(volume, lba, end);
                 out.push(Action::Peer(PeerMessage::DoubtNoted {
                     shard,

@@ -54,6 +54,14 @@ mutants! {
     RemovesWithoutDrain,
     /// A recovered daemon takes no thought of what its predecessor may have left behind.
     ForgetsPredecessor,
+    /// A lost write is sent again while sibling shards do not know its range yet.
+    ResendsBeforeNoted,
+    /// A write is completed with its answer, whatever overlaps it and may still execute.
+    CompletesEntangled,
+    /// A shard says that it noted a sibling's range, and keeps no write off it.
+    SiblingForgetsRange,
+    /// New writes are kept off no range in doubt.
+    BarsNothing,
 }
 
 /// Which defect is planted, if any: of no size without the feature.

@@ -62,7 +62,9 @@ impl World {
                 if self.ended.contains(&(c.shard, c.path, c.epoch)) {
                     return;
                 }
-                if status.is_ok() && c.op.mutates() && !c.probe {
+                // Some sense data accompany success.
+                let executed = judge(status) == Verdict::Done;
+                if executed && c.op.mutates() && !c.probe {
                     self.media
                         .execute(self.now, c.cookie, c.lba, u64::from(c.blocks));
                 }

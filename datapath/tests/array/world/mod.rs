@@ -7,6 +7,7 @@ mod array;
 mod host;
 mod media;
 
+use datapath::core::verdict::{Verdict, judge};
 use datapath::core::{
     Action, Actions, BufId, Config, Core, Epoch, Event, FencePolicy, Input, LossCause, Outcome,
     PathConfig, Policy, Request, Ticket, VolumeConfig,
