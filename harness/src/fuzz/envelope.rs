@@ -57,9 +57,12 @@ impl Reason {
     }
 }
 
+/// Whether a scenario holds a reason for errors.
+type Judge = fn(&Scenario) -> bool;
+
 /// All reasons of a scenario that is drawn.
 pub fn reasons(s: &Scenario) -> Vec<Reason> {
-    let judges: [(fn(&Scenario) -> bool, Reason); 8] = [
+    let judges: [(Judge, Reason); 8] = [
         (no_path, Reason::NoPath),
         (gone, Reason::Gone),
         (refused, Reason::Refused),
