@@ -190,7 +190,7 @@ quiesce = "200ms"
 [[workload]]
 read = 20
 block = "512B..4KiB"
-span = "128KiB"
+span = "1MiB"
 depth = 16
 [[fault]]
 at = "100ms"
@@ -199,8 +199,8 @@ on = "path:h0-A0"
 do = "late"
 after = "40ms..100ms"
 [[fault]]
-at = "100ms"
-for = "100ms"
+at = "105ms"
+for = "95ms"
 on = "path:h0-A0"
 do = "drop_answers"
 [[fault]]
@@ -229,8 +229,8 @@ on = "path:h0-A0"
 do = "late"
 after = "40ms..100ms"
 [[fault]]
-at = "100ms"
-for = "100ms"
+at = "105ms"
+for = "95ms"
 on = "path:h0-A0"
 do = "drop_answers"
 "#;
