@@ -2,7 +2,7 @@
 
 use super::observe::Step;
 use super::shared::{Shared, Todo, bytes_of};
-use super::wires::{ATTEMPTS_MAX, Attempt, End};
+use super::wires::{ATTEMPTS_MAX, Attempt, CONTROL_MAX, End};
 use crate::metrics::AppDone;
 use datapath::core::{BufId, Epoch, Event, Outcome, PeerMessage, Ticket};
 use datapath::ring::{Issue, Ring};
@@ -34,6 +34,17 @@ impl Driver<'_> {
             .path_name(self.global(path))
             .unwrap_or_else(|| format!("path {}", path.0))
     }
+
+    /// Something besides I/O is begun on a path.
+    fn control(&mut self, now: Instant, path: PathId) {
+        if self.w.shards[self.core].wires[usize::from(path.0)].count_control(now) {
+            let text = format!(
+                "more than {CONTROL_MAX} connections, probes and questions for access states on {} in a second",
+                self.names(path)
+            );
+            self.w.violation(now, "bound_exceeded", text);
+        }
+    }
 }
 
 impl Ring for Driver<'_> {
@@ -53,14 +64,16 @@ impl Ring for Driver<'_> {
                 return;
             }
             if shard.any_accessible(i.volume.0) {
-                let told = shard.wires[usize::from(p)].told[usize::from(i.volume.0)];
+                let wire = &shard.wires[usize::from(p)];
+                let told = wire.told[usize::from(i.volume.0)];
                 let text = format!(
-                    "vol{} LBA {} was sent on {}, told {:?}{}, while another path was accessible",
+                    "vol{} LBA {} was sent on {}, told {:?}{}{}, while another path was accessible",
                     i.volume.0,
                     i.lba,
                     self.names(i.path),
                     told.access,
-                    if told.right { "" } else { " and not verified" }
+                    if told.right { "" } else { " and not verified" },
+                    if wire.wanted { "" } else { " and removed" }
                 );
                 self.w.violation(now, "inaccessible_dispatch", text);
             }
@@ -165,6 +178,7 @@ impl Ring for Driver<'_> {
     }
 
     fn probe(&mut self, now: Instant, path: PathId, ticket: Ticket, volume: VolumeId) {
+        self.control(now, path);
         let global = self.global(path);
         let core = self.core;
         let a = self.w.shards[core].attempt_mut(ticket.slot);
@@ -281,6 +295,7 @@ impl Ring for Driver<'_> {
     }
 
     fn connect(&mut self, now: Instant, path: PathId, epoch: Epoch) {
+        self.control(now, path);
         self.w.cut(now, self.core, path.0);
         let wire = &mut self.w.shards[self.core].wires[usize::from(path.0)];
         wire.end = End::Connecting;
@@ -320,6 +335,7 @@ impl Ring for Driver<'_> {
     }
 
     fn refresh(&mut self, now: Instant, path: PathId) {
+        self.control(now, path);
         let assoc = self.w.assoc(self.core, path.0);
         self.w.array.refresh(now, assoc);
     }

@@ -241,12 +241,13 @@ impl Sim {
                 }
                 let first = !a.executed;
                 a.executed = true;
-                let (cookie, wanted) = (a.cookie, a.volume);
+                let cookie = a.cookie;
                 if !first {
                     self.w.recorder.array_duplicate();
                 }
-                if wanted != volume.0
-                    && let Some((slot, _)) = self.w.front.current(cookie)
+                // What the application asked for, not what the datapath made of it.
+                if let Some((slot, req)) = self.w.front.current(cookie)
+                    && req.volume != volume.0
                 {
                     self.w.checker.wrong_volume(now, slot, volume);
                     self.w.take_findings();

@@ -87,6 +87,7 @@ fn build(scenario: &Scenario, seed: u64, options: Options) -> Result<sim::Sim, W
     let mut first_path = 0;
     for host in 0..scenario.host.count {
         let of_host: Vec<_> = paths.iter().filter(|p| p.host == host).cloned().collect();
+        let present: Vec<bool> = of_host.iter().map(|p| p.present).collect();
         for shard in 0..scenario.host.shards {
             let config = setup::core(scenario, &of_host, shard);
             #[cfg(feature = "mutants")]
@@ -100,7 +101,7 @@ fn build(scenario: &Scenario, seed: u64, options: Options) -> Result<sim::Sim, W
                 host,
                 shard,
                 first_path,
-                of_host.len(),
+                &present,
                 scenario.volumes.len(),
             ));
         }

@@ -273,8 +273,19 @@ impl Sim {
         if self.lag[core] > 0 {
             self.waiting[core].push_back(Waiting::Input(input));
         } else {
-            self.deliver(core, input);
+            self.deliver_operator(core, input);
         }
+    }
+
+    fn deliver_operator(&mut self, core: usize, input: Input) {
+        match input {
+            Input::AddPath { path } => self.w.shards[core].wires[usize::from(path.0)].wanted = true,
+            Input::RemovePath { path } => {
+                self.w.shards[core].wires[usize::from(path.0)].wanted = false;
+            }
+            _ => {}
+        }
+        self.deliver(core, input);
     }
 
     /// A request reaches its shard, if the shard lives; else the front end keeps it.
@@ -311,7 +322,7 @@ impl Sim {
             match waiting {
                 Waiting::Out(out) => self.array_said(out),
                 Waiting::Submit(slot) => self.submit(slot),
-                Waiting::Input(input) => self.deliver(core, input),
+                Waiting::Input(input) => self.deliver_operator(core, input),
             }
         }
         self.call(core);
@@ -415,6 +426,7 @@ impl Sim {
             let mut config = self.configs[core].clone();
             for (i, path) in config.paths.iter_mut().enumerate() {
                 path.present = self.present_paths(host)(protocol::PathId(i as u16));
+                self.w.shards[core].wires[i].wanted = path.present;
             }
             // The same configuration made the first core.
             self.cores[core] = Core::new(config, now).ok();

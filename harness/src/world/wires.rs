@@ -2,10 +2,14 @@
 //! about paths (no command to an inaccessible path, no retry of a fatal status, no use of a buffer that was given back)
 //! are judged from this record, never from the core's.
 
-use protocol::{Access, Instant, Op};
+use protocol::{Access, Duration, Instant, Op};
 
 /// A command that the same request may be sent as at most: more is a loop, not a retry.
 pub const ATTEMPTS_MAX: u16 = 2_000;
+/// Connections, probes and questions for access states that a shard may begin on one path in a second: a datapath in
+/// trouble asks tens of times, and more than this is a storm that nothing holds back.
+pub const CONTROL_MAX: u32 = 2_000;
+const CONTROL_WINDOW: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum End {
@@ -27,6 +31,22 @@ pub struct Wire {
     pub end: End,
     pub epoch: u32,
     pub told: Vec<Told>,
+    /// The shard was told that the path is there, and not that it was removed.
+    pub wanted: bool,
+    /// What was begun on it besides I/O, and since when that is counted.
+    control: u32,
+    control_since: Instant,
+}
+
+impl Wire {
+    /// Something besides I/O is begun. True where that is the one too many.
+    pub fn count_control(&mut self, now: Instant) -> bool {
+        if now >= self.control_since + CONTROL_WINDOW {
+            (self.control, self.control_since) = (0, now);
+        }
+        self.control += 1;
+        self.control == CONTROL_MAX + 1
+    }
 }
 
 /// The latest command in a slot of a core's attempt table.
@@ -86,10 +106,13 @@ pub struct Shard {
 }
 
 impl Shard {
-    pub fn new(host: u16, shard: u16, first_path: u32, paths: usize, volumes: usize) -> Self {
+    pub fn new(host: u16, shard: u16, first_path: u32, present: &[bool], volumes: usize) -> Self {
         let wire = Wire {
             end: End::Closed,
             epoch: 0,
+            wanted: true,
+            control: 0,
+            control_since: Instant::ZERO,
             told: vec![
                 Told {
                     access: Access::Inaccessible,
@@ -102,7 +125,13 @@ impl Shard {
             host,
             shard,
             first_path,
-            wires: vec![wire; paths],
+            wires: present
+                .iter()
+                .map(|&wanted| Wire {
+                    wanted,
+                    ..wire.clone()
+                })
+                .collect(),
             attempts: Vec::new(),
             life: 0,
         }
@@ -122,11 +151,52 @@ impl Shard {
     pub fn accessible(&self, path: u16, volume: u16) -> bool {
         let wire = &self.wires[usize::from(path)];
         let told = wire.told[usize::from(volume)];
-        wire.end == End::Up && told.right && told.access.accessible()
+        wire.end == End::Up && wire.wanted && told.right && told.access.accessible()
     }
 
     /// Whether some path is known that a command for this volume could go over.
     pub fn any_accessible(&self, volume: u16) -> bool {
         (0..self.wires.len() as u16).any(|p| self.accessible(p, volume))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shard() -> Shard {
+        let mut shard = Shard::new(0, 0, 0, &[true; 2], 1);
+        for wire in &mut shard.wires {
+            wire.end = End::Up;
+            wire.told[0] = Told {
+                access: Access::Optimized,
+                right: true,
+            };
+        }
+        shard
+    }
+
+    #[test]
+    fn a_path_that_the_operator_removed_is_none_to_send_on() {
+        let mut shard = shard();
+        assert!(shard.accessible(0, 0));
+        shard.wires[0].wanted = false;
+        assert!(!shard.accessible(0, 0));
+        assert!(shard.any_accessible(0), "there is the other one");
+        shard.wires[1].wanted = false;
+        assert!(!shard.any_accessible(0));
+    }
+
+    #[test]
+    fn a_storm_is_told_once_in_a_second() {
+        let mut wire = shard().wires.remove(0);
+        let told = |wire: &mut Wire, at: u64, n: u32| {
+            let now = Instant(at * 1_000_000);
+            (0..n).filter(|_| wire.count_control(now)).count()
+        };
+        assert_eq!(told(&mut wire, 10, CONTROL_MAX), 0);
+        assert_eq!(told(&mut wire, 900, CONTROL_MAX), 1);
+        assert_eq!(told(&mut wire, 1_100, CONTROL_MAX), 0, "a second later");
+        assert_eq!(told(&mut wire, 1_200, 1), 1);
     }
 }
