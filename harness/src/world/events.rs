@@ -2,6 +2,7 @@
 //! says that a transition was illegal.
 
 use super::shared::{Shared, Todo};
+use super::wires::End;
 use datapath::core::Event;
 use protocol::{Instant, Op};
 
@@ -35,6 +36,11 @@ pub fn record(w: &mut Shared, now: Instant, core: usize, event: &Event) {
     };
     match *event {
         Event::Link { path, from, to } => {
+            let wire = &mut w.shards[core].wires[usize::from(path.0)];
+            let connected = wire.end == End::Up;
+            if let Some(wrong) = wire.states.link(from, to, connected) {
+                w.violation(now, "illegal_transition", format!("{who}{wrong}"));
+            }
             let text = format!("{} → {}", lower(from), lower(to));
             tell(w, "link", Some(path.0), text);
             if to == datapath::core::path::Link::Up && from != to {
@@ -42,6 +48,10 @@ pub fn record(w: &mut Shared, now: Instant, core: usize, event: &Event) {
             }
         }
         Event::Health { path, from, to } => {
+            let states = &mut w.shards[core].wires[usize::from(path.0)].states;
+            if let Some(wrong) = states.health(from, to) {
+                w.violation(now, "illegal_transition", format!("{who}{wrong}"));
+            }
             let text = format!("{} → {}", lower(from), lower(to));
             tell(w, "health", Some(path.0), text);
         }

@@ -3,7 +3,7 @@
 //!
 //! Where things are: `sim` (the loop), `setup` (configurations), `driver` (a core's actions), `incoming` (what the array
 //! says), `front` (requests and buffers), `wires` (connections and attempts, as a transport knows them), `loads`
-//! (workloads), `timeline` (faults), `events` and `observe` (what is recorded).
+//! (workloads), `timeline` (faults), `transitions` (the states of paths, judged), `events` and `observe` (what is recorded).
 
 mod driver;
 mod events;
@@ -16,6 +16,7 @@ mod setup;
 mod shared;
 mod sim;
 mod timeline;
+mod transitions;
 mod wires;
 
 use crate::check::{CheckConfig, Checker};

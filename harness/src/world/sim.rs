@@ -397,6 +397,7 @@ impl Sim {
             config.first_epoch = datapath::core::Epoch(highest.max(prior) + 1);
             c.abandon();
             for path in 0..self.w.shards[core].wires.len() as u16 {
+                self.w.shards[core].wires[usize::from(path)].states = Default::default();
                 if self.w.shards[core].wires[usize::from(path)].end != super::wires::End::Closed {
                     let assoc = self.w.assoc(core, path);
                     self.w.array.close(now, assoc);

@@ -33,6 +33,8 @@ pub struct Wire {
     pub told: Vec<Told>,
     /// The shard was told that the path is there, and not that it was removed.
     pub wanted: bool,
+    /// The path's states, as the core has told them.
+    pub states: super::transitions::Told,
     /// What was begun on it besides I/O, and since when that is counted.
     control: u32,
     control_since: Instant,
@@ -111,6 +113,7 @@ impl Shard {
             end: End::Closed,
             epoch: 0,
             wanted: true,
+            states: Default::default(),
             control: 0,
             control_since: Instant::ZERO,
             told: vec![
