@@ -135,7 +135,7 @@ do = "crash"
 takeover = "50ms"
 "#;
 
-/// Commands that the array holds back outlive the path that they came over.
+/// Commands that the array holds back outlive the path that they came over: everything on it, from a moment before it falls silent.
 const GHOSTS: &str = r#"
 [[workload]]
 read = 20
@@ -143,7 +143,7 @@ block = "512B..4KiB"
 span = "64KiB"
 depth = 16
 [[fault]]
-at = "100ms"
+at = "99ms"
 for = "60ms"
 on = "path:h0-A0"
 do = "late"
@@ -155,13 +155,135 @@ on = "path:h0-A0"
 do = "drop_answers"
 "#;
 
-/// The same, where the array proves nothing.
+/// The same, where the array proves nothing: some execute while they are feared, and some never may.
 const GHOSTS_IN_TIME: &str = r#"
+duration = "800ms"
 [array]
 fence = "time"
-cqt = "50ms"
+cqt = "200ms"
 [datapath]
-quiesce = "120ms"
+quiesce = "300ms"
+[[workload]]
+read = 20
+block = "512B..4KiB"
+span = "64KiB"
+depth = 16
+[[fault]]
+at = "99ms"
+for = "60ms"
+on = "path:h0-A0"
+do = "late"
+after = "60ms..500ms"
+[[fault]]
+at = "100ms"
+for = "100ms"
+on = "path:h0-A0"
+do = "drop_answers"
+"#;
+
+/// One shard learns late what the other has lost.
+const GHOSTS_BEHIND_LAG: &str = r#"
+duration = "800ms"
+[array]
+fence = "time"
+cqt = "200ms"
+[datapath]
+quiesce = "300ms"
+[[workload]]
+read = 0
+span = "32KiB"
+depth = 16
+[[fault]]
+at = "99ms"
+for = "60ms"
+on = "path:h0-A0"
+do = "late"
+after = "60ms..200ms"
+[[fault]]
+at = "100ms"
+for = "100ms"
+on = "path:h0-A0"
+do = "drop_answers"
+[[fault]]
+at = "105ms"
+for = "200ms"
+on = "shard:1"
+do = "lag"
+"#;
+
+/// Writes over each other are under way on several paths, and all of them are slow.
+const GHOSTS_ENTANGLED: &str = r#"
+duration = "800ms"
+[array]
+fence = "time"
+cqt = "200ms"
+[datapath]
+quiesce = "300ms"
+policy = "round_robin"
+[[workload]]
+read = 0
+span = "64KiB"
+depth = 16
+[[fault]]
+at = "99ms"
+for = "60ms"
+on = "controller:A"
+do = "late"
+after = "20ms..200ms"
+[[fault]]
+at = "110ms"
+for = "100ms"
+on = "path:h0-A0"
+do = "reset"
+"#;
+
+/// Nothing is lost but discards.
+const GHOSTS_OF_DISCARDS: &str = r#"
+[[workload]]
+read = 20
+discard = 50
+write_zeroes = 30
+block = "512B..4KiB"
+span = "64KiB"
+depth = 16
+[[fault]]
+at = "99ms"
+for = "60ms"
+on = "path:h0-A0"
+do = "late"
+after = "60ms..150ms"
+[[fault]]
+at = "100ms"
+for = "100ms"
+on = "path:h0-A0"
+do = "drop_answers"
+"#;
+
+const TWO_CACHES: &str = r#"
+[array]
+access = "symmetric"
+cache = "volatile"
+[[workload]]
+read = 30
+span = "4MiB"
+depth = 16
+flush_every = 50
+[[fault]]
+at = "100ms..200ms"
+for = "100ms"
+on = "controller:A"
+do = "crash"
+takeover = "50ms"
+"#;
+
+/// There is one path, and it comes back at once.
+const GHOSTS_OF_ONE_PATH: &str = r#"
+[array]
+controllers = 1
+ports = 1
+fabrics = 1
+[host]
+ports = 1
 [[workload]]
 read = 20
 block = "512B..4KiB"
@@ -169,15 +291,73 @@ span = "64KiB"
 depth = 16
 [[fault]]
 at = "100ms"
-for = "60ms"
+for = "11ms"
 on = "path:h0-A0"
 do = "late"
+after = "60ms..150ms"
+[[fault]]
+at = "110ms"
+for = "1ms"
+on = "path:h0-A0"
+do = "reset"
+"#;
+
+/// Writes fail for want of a path while they are still in the array.
+const GHOSTS_OF_FAILED_WRITES: &str = r#"
+duration = "800ms"
+[array]
+fence = "time"
+cqt = "300ms"
+[datapath]
+quiesce = "400ms"
+no_path = { queue_for = "50ms" }
+[[workload]]
+read = 20
+block = "512B..4KiB"
+span = "64KiB"
+depth = 16
+[[fault]]
+at = "100ms"
+for = "40ms"
+on = "all"
+do = "late"
 after = "200ms..300ms"
+[[fault]]
+at = "140ms"
+for = "100ms"
+on = "all"
+do = "reset"
+"#;
+
+const RETRY_THEN_CRASH: &str = r#"
+[array]
+cache = "volatile"
+[[workload]]
+read = 0
+fua = 100
+span = "64MiB"
+depth = 16
 [[fault]]
 at = "100ms"
 for = "100ms"
 on = "path:h0-A0"
-do = "drop_answers"
+do = "reset"
+[[fault]]
+at = "110ms"
+for = "100ms"
+on = "controller:A"
+do = "crash"
+takeover = "50ms"
+"#;
+
+const READ_ONLY: &str = r#"
+[[volume]]
+name = "vol0"
+[[volume]]
+name = "vol1"
+[[workload]]
+volume = "vol1"
+read = 100
 "#;
 
 /// Ghosts on a hot spot that nothing ends but time, and a shard that hears late what its sibling says.
@@ -264,7 +444,7 @@ span = "64KiB"
 depth = 16
 [[fault]]
 at = "100ms..150ms"
-for = "50ms"
+for = "200ms"
 on = "any 1 of optimized"
 do = "reset"
 "#;
@@ -360,6 +540,17 @@ do = "error"
 status = "nvme:0x006"
 "#;
 
+const ACCESS_ERRORS: &str = r#"
+[[workload]]
+depth = 64
+[[fault]]
+at = "50ms"
+on = "all"
+do = "error"
+status = "nvme:0x302"
+share = 20
+"#;
+
 const LARGE: &str = r#"
 [[workload]]
 read = 30
@@ -390,6 +581,25 @@ fn cases() -> Vec<Case> {
         core(C::RetriesFatal, "retried_fatal", MEDIUM_ERRORS),
         core(C::RetriesWithoutLimit, "bound_exceeded", INTERNAL_ERRORS),
         core(C::SwallowsFlushError, "lost_write", VOLATILE_CRASH),
+        core(C::MisaddressesVolume, "wrong_volume", READ_ONLY),
+        core(C::SplitsWithoutOffset, "stale_read", LARGE),
+        core(C::DropsFuaOnRetry, "lost_write", RETRY_THEN_CRASH),
+        core(C::FlushesNothing, "lost_write", VOLATILE_CRASH),
+        core(C::SlotLeak, "leak", CALM),
+        core(C::NoFence, "ghost_write", GHOSTS),
+        core(C::KeepsConnection, "buffer_reuse", SILENT),
+        core(C::ForgetsReads, "stuck_io", BROKEN),
+        core(C::BelievesLostWrites, "lost_write", BROKEN),
+        core(C::FailsWithoutDoubt, "ghost_write", GHOSTS),
+        core(C::TrustsReconnect, "ghost_write", GHOSTS_OF_ONE_PATH),
+        core(C::FearsNothing, "ghost_write", GHOSTS_IN_TIME),
+        core(C::SendsBeforeNoted, "ghost_write", GHOSTS_BEHIND_LAG),
+        core(C::EntangledAlone, "ghost_write", GHOSTS_ENTANGLED),
+        core(C::ForgetsAnswered, "stuck_io", GHOSTS),
+        core(C::NeverTellsClosed, "stuck_io", GHOSTS_OF_FAILED_WRITES),
+        core(C::ReconnectsAtOnce, "bound_exceeded", BROKEN),
+        core(C::AsksWithoutPause, "bound_exceeded", ACCESS_ERRORS),
+        core(C::UsesRemovedPath, "inaccessible_dispatch", REMOVED),
         core(C::NoIdentityCheck, "wrong_volume", SWAPPED),
         core(C::StaleCandidates, "inaccessible_dispatch", INACCESSIBLE),
         core(C::IgnoresAccess, "inaccessible_dispatch", INACCESSIBLE),
@@ -400,6 +610,10 @@ fn cases() -> Vec<Case> {
         core(C::LastPieceWins, "lost_write", LARGE_ERRORS),
         core(C::SpinsWithoutPath, "livelock", ALL_BROKEN),
         core(C::FailbackWithoutProbation, "illegal_transition", FLAPPING),
+        core(C::FailbackUnreported, "illegal_transition", FLAPPING),
+        core(C::UntoldLoss, "illegal_transition", BROKEN),
+        core(C::FencesWritesOnly, "ghost_write", GHOSTS_OF_DISCARDS),
+        core(C::FencesWrongEpoch, "stuck_io", BROKEN),
         core(C::IgnoresBroken, "illegal_transition", BROKEN),
         core(C::ReleasesOnSuspicion, "buffer_reuse", SILENT),
         core(C::RemovesWithoutDrain, "stuck_io", REMOVED),
@@ -409,7 +623,10 @@ fn cases() -> Vec<Case> {
         core(C::SiblingForgetsRange, "ghost_write", IN_DOUBT),
         core(C::BarsNothing, "ghost_write", IN_DOUBT),
         array(A::TearsWrites, "torn_write", CALM),
+        array(A::TearsReads, "torn_write", CALM),
         array(A::LiesAboutFlush, "lost_write", VOLATILE_CRASH),
+        array(A::FlushesOneCache, "lost_write", TWO_CACHES),
+        array(A::HidesLoss, "stale_read", VOLATILE_CRASH),
         array(A::IgnoresFua, "lost_write", VOLATILE_CRASH),
         array(A::HushesUpLoss, "lost_write", VOLATILE_CRASH),
         array(A::LosesMirror, "lost_write", CRASH),
@@ -427,7 +644,12 @@ fn cases() -> Vec<Case> {
 }
 
 fn scenario(text: &str) -> Scenario {
-    let text = format!("[scenario]\ntitle = \"a planted defect\"\nduration = \"400ms\"\n{text}");
+    let duration = if text.contains("duration") {
+        ""
+    } else {
+        "duration = \"400ms\"\n"
+    };
+    let text = format!("[scenario]\ntitle = \"a planted defect\"\n{duration}{text}");
     parse(&text, Path::new("mutant.toml"), "mutant", &[]).unwrap_or_else(|e| panic!("{e:?}"))
 }
 

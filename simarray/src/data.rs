@@ -46,6 +46,11 @@ impl DataStore {
         }
     }
 
+    #[cfg(feature = "mutants")]
+    pub fn get_mut(&mut self, id: DataId) -> &mut [Stamp] {
+        &mut self.buffers[id.0 as usize].stamps
+    }
+
     /// Gives a buffer back; one that is not taken is left alone.
     pub fn release(&mut self, id: DataId) {
         if let Some(buffer) = self.buffers.get_mut(id.0 as usize)

@@ -23,12 +23,18 @@ macro_rules! mutants {
 mutants! {
     /// A write smaller than the atomic unit takes effect on its first half only.
     TearsWrites,
+    /// A read smaller than the atomic unit sees its first half as it was on arrival.
+    TearsReads,
     /// A flush is answered with success, and nothing of the cache becomes durable.
     LiesAboutFlush,
+    /// A flush makes durable what lies in the cache of the controller that carries it out, and not in the other's.
+    FlushesOneCache,
     /// A write with force-unit-access stays in the volatile cache as any other.
     IgnoresFua,
     /// No flush tells that a crash lost what was acknowledged.
     HushesUpLoss,
+    /// A crash loses what was acknowledged, and no word of it is in the log of the media.
+    HidesLoss,
     /// A crash takes back what a mirrored cache had acknowledged.
     LosesMirror,
     /// A read on a path of the second controller is served from another volume, and the array does not know it.
@@ -92,10 +98,11 @@ pub(crate) use sabotage::Memory;
 #[cfg(feature = "mutants")]
 mod sabotage {
     use super::Mutant;
-    use crate::api::Out;
+    use crate::api::{DataId, Out, Stamp};
     use crate::array::Array;
     use crate::controller::InFlight;
     use protocol::{Op, VolumeId};
+    use std::collections::BTreeMap;
 
     /// One write in so many, where a defect comes only now and then.
     const NOW_AND_THEN: u64 = 64;
@@ -105,6 +112,8 @@ mod sabotage {
     pub(crate) struct Memory {
         writes: u64,
         kept: Option<InFlight>,
+        /// What the first half of a read saw on arrival, by its tag.
+        glances: BTreeMap<(u32, u64), Vec<Stamp>>,
     }
 
     impl Array {
@@ -156,6 +165,27 @@ mod sabotage {
                 self.takes_effect(&old);
             }
             Some(command)
+        }
+
+        /// A read has arrived.
+        pub(crate) fn glance(&mut self, command: &InFlight) {
+            let c = command.command;
+            if c.op == Op::Read && self.settings.mutant(Mutant::TearsReads) {
+                let mut seen = Vec::new();
+                let volume = &self.volumes[usize::from(command.real.0)];
+                volume.read(c.lba, c.blocks / 2, &mut seen);
+                self.memory
+                    .glances
+                    .insert((command.conn, command.tag), seen);
+            }
+        }
+
+        /// A read is done.
+        pub(crate) fn remember_glance(&mut self, command: &InFlight, data: Option<DataId>) {
+            let seen = self.memory.glances.remove(&(command.conn, command.tag));
+            if let (Some(seen), Some(data)) = (seen, data) {
+                self.data.get_mut(data)[..seen.len()].copy_from_slice(&seen);
+            }
         }
 
         fn takes_effect(&mut self, command: &InFlight) {

@@ -111,6 +111,8 @@ impl Array {
             };
             self.say(command.conn, RESPONSE_BYTES, answer);
         }
+        #[cfg(feature = "mutants")]
+        self.glance(&InFlight { real, ..command });
         if let Some(entry) = self.commands.get_mut(key) {
             entry.real = real;
             if let Some(until) = entry.held_until {
@@ -273,7 +275,9 @@ impl Array {
                 WRITE_FAULT
             }
             Op::Flush => {
-                if !self.settings.mutant(Mutant::LiesAboutFlush) {
+                if self.settings.mutant(Mutant::FlushesOneCache) {
+                    volume.flush_one(command.served_by);
+                } else if !self.settings.mutant(Mutant::LiesAboutFlush) {
                     volume.flush();
                 }
                 Status::Ok
@@ -298,6 +302,8 @@ impl Array {
                 Status::Ok
             }
         };
+        #[cfg(feature = "mutants")]
+        self.remember_glance(&command, data);
         if status.is_ok() && !c.probe {
             self.out.push(Out::Executed {
                 assoc,

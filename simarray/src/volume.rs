@@ -82,6 +82,15 @@ impl Volume {
         }
     }
 
+    /// Only one controller's: no sound array does that.
+    #[cold]
+    pub fn flush_one(&mut self, controller: u16) {
+        if let Some(cache) = &mut self.cache {
+            // What a crash would lose is what becomes durable.
+            cache.crash(controller);
+        }
+    }
+
     /// A controller's cache is gone: its blocks hold again what was durable.
     pub fn crash(&mut self, controller: u16) -> Vec<Lost> {
         let Some(cache) = &mut self.cache else {

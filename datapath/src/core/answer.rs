@@ -236,7 +236,7 @@ impl Core {
         if from == to {
             return;
         }
-        if !from.may_become(to) {
+        if !from.may_become(to) && !self.config.mutant(Mutant::FailbackUnreported) {
             out.event(Event::Illegal {
                 path: PathId(path),
                 what: "health",

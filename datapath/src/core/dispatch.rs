@@ -1,6 +1,7 @@
 //! From a request to commands on paths: check, split, choose, send.
 
 use super::api::{Action, Event, Outcome, Request};
+use super::mutant::Mutant;
 use super::path::Admin;
 use super::policy::choose;
 use super::slots::State;
@@ -25,6 +26,10 @@ impl Core {
             return refuse(EINVAL, out);
         };
         let mut r = r;
+        if r.op == Op::Flush && self.config.mutant(Mutant::FlushesNothing) {
+            let (cookie, outcome) = (r.cookie, Outcome::Ok);
+            return out.push(Action::Complete { cookie, outcome });
+        }
         if r.op == Op::Flush {
             (r.lba, r.blocks) = (0, 0);
         } else {
@@ -56,6 +61,9 @@ impl Core {
             let slot = &mut self.slots[s];
             slot.fua = r.fua;
             slot.buf_offset = offset;
+            if self.config.mutant(Mutant::SplitsWithoutOffset) {
+                slot.buf_offset = 0;
+            }
             offset += blocks;
             self.place(now, s, out);
         }
@@ -171,6 +179,12 @@ impl Core {
         let from = slot.path;
         slot.path = path;
         let touched = slot.touched;
+        if self.config.mutant(Mutant::MisaddressesVolume) {
+            slot.volume = protocol::VolumeId(0);
+        }
+        if touched && self.config.mutant(Mutant::DropsFuaOnRetry) {
+            slot.fua = false;
+        }
         out.push(Action::Issue {
             path: PathId(path),
             ticket,
@@ -236,7 +250,9 @@ impl Core {
     #[inline]
     pub(super) fn finish(&mut self, _now: Instant, s: u32, errno: Option<i32>, out: &mut Actions) {
         let request = self.slots[s].request;
-        self.slots.remove(s);
+        if !self.config.mutant(Mutant::SlotLeak) {
+            self.slots.remove(s);
+        }
         self.requests.piece_over(request, errno, out);
     }
 

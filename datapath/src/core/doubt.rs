@@ -92,6 +92,10 @@ impl Core {
             self.slots[*s].state = State::Noting;
             self.slots.push_back(&mut closing.waits, *s);
             self.announce(*s, out);
+            if self.config.mutant(Mutant::SendsBeforeNoted) {
+                self.slots.unlink(&mut closing.waits, *s);
+                redo.push(*s);
+            }
         }
         self.closings.push(closing);
         self.wake_by(now + self.config.quiesce);
@@ -149,6 +153,9 @@ impl Core {
 
     /// A sibling's write is in doubt: are writes of this shard under way that overlap it?
     fn entangle_with(&mut self, volume: VolumeId, lba: u64, end: u64) -> bool {
+        if self.config.mutant(Mutant::EntangledAlone) {
+            return false;
+        }
         let hit: Vec<u32> = self
             .slots
             .sent_writes()
@@ -203,6 +210,9 @@ impl Core {
 
     /// Some range is no longer in doubt, or the gate opened: what waited for that goes on.
     pub(super) fn lifted(&mut self, now: Instant, out: &mut Actions) {
+        if self.config.mutant(Mutant::ForgetsAnswered) {
+            return;
+        }
         for _ in 0..self.answered.len {
             let Some(s) = self.slots.pop_front(&mut self.answered) else {
                 break;

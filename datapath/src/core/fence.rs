@@ -3,6 +3,7 @@
 //! been feared for `quiesce`. What waits for that, and which writes need not, is in `doubt`.
 
 use super::api::{Action, Epoch, Event, PeerMessage};
+use super::mutant::Mutant;
 use super::path::{Health, Link};
 use super::slots::{List, State};
 use super::state::Shown;
@@ -85,6 +86,14 @@ impl Core {
         }
     }
 
+    /// Every association of a path is taken for gone: only a planted defect does that.
+    #[cold]
+    pub(super) fn trust_reconnect(&mut self, now: Instant, path: u16, out: &mut Actions) {
+        while let Some(i) = self.closings.iter().position(|c| c.path == path) {
+            self.close(now, i, true, out);
+        }
+    }
+
     fn ask_fence(&mut self, now: Instant, i: usize, not: Option<u16>, out: &mut Actions) {
         if !self.config.array_confirms {
             return;
@@ -105,10 +114,14 @@ impl Core {
         };
         let closing = &mut self.closings[i];
         closing.asked = Some((via, now));
+        let epoch = match self.config.mutant(Mutant::FencesWrongEpoch) {
+            true => Epoch(closing.epoch.0 + 1),
+            false => closing.epoch,
+        };
         out.push(Action::Fence {
             via: PathId(via),
             target: PathId(closing.path),
-            epoch: closing.epoch,
+            epoch,
         });
         self.wake_by(now + times::FENCE_PATIENCE);
     }
@@ -154,7 +167,10 @@ impl Core {
         let mut i = 0;
         while i < self.closings.len() {
             let c = &self.closings[i];
-            let quiet_at = c.lost_at + self.config.quiesce;
+            let quiet_at = match self.config.mutant(Mutant::FearsNothing) {
+                true => now,
+                false => c.lost_at + self.config.quiesce,
+            };
             if now >= quiet_at {
                 self.close(now, i, false, out);
                 continue;
@@ -192,7 +208,7 @@ impl Core {
         }
         let shard = self.config.shard;
         self.forget_doubts(shard, closing.path, epoch);
-        if closing.told {
+        if closing.told && !self.config.mutant(Mutant::NeverTellsClosed) {
             out.push(Action::Peer(PeerMessage::Closed { shard, path, epoch }));
         }
         for _ in 0..closing.waits.len {

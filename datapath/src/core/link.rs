@@ -20,6 +20,9 @@ impl Core {
             });
         }
         self.paths[usize::from(path)].link = to;
+        if to == Link::Lost && self.config.mutant(Mutant::UntoldLoss) {
+            return;
+        }
         out.event(Event::Link {
             path: PathId(path),
             from,
@@ -94,6 +97,9 @@ impl Core {
         if first {
             out.event(Event::Register { path: PathId(path) });
         }
+        if self.config.mutant(Mutant::TrustsReconnect) {
+            self.trust_reconnect(now, path, out);
+        }
         self.returned(now, path, out);
         self.refresh_paths(now, out);
         if self.must_ask(path) {
@@ -114,6 +120,9 @@ impl Core {
         self.set_link(path, Link::Lost, out);
         let p = &mut self.paths[usize::from(path)];
         p.retry_at = now.max(p.connecting_at + times::RECONNECT);
+        if self.config.mutant(Mutant::ReconnectsAtOnce) {
+            p.retry_at = now;
+        }
         let at = p.retry_at;
         self.wake_by(at);
     }

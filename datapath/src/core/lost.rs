@@ -6,9 +6,10 @@
 
 use super::api::{Action, Event, LossCause};
 use super::config::FencePolicy;
+use super::mutant::Mutant;
 use super::path::{Admin, Link};
 use super::{Actions, Core, times};
-use protocol::{Instant, PathId};
+use protocol::{Instant, Op, PathId};
 
 impl Core {
     pub(super) fn lose(&mut self, now: Instant, path: u16, cause: LossCause, out: &mut Actions) {
@@ -27,7 +28,7 @@ impl Core {
             attempts: list.len,
             first_hit,
         });
-        if cause != LossCause::Broken {
+        if cause != LossCause::Broken && !self.config.mutant(Mutant::KeepsConnection) {
             out.push(Action::Disconnect {
                 path: PathId(path),
                 epoch,
@@ -44,6 +45,24 @@ impl Core {
             let cold = self.slots.cold_mut(s);
             cold.lost_at = now;
             cold.sent = true;
+            let op = self.slots[s].op;
+            if op == Op::Read && self.config.mutant(Mutant::ForgetsReads) {
+                continue;
+            }
+            if op.mutates() && self.config.mutant(Mutant::BelievesLostWrites) {
+                self.finish(now, s, None, out);
+                continue;
+            }
+            if op.mutates() && self.config.mutant(Mutant::FailsWithoutDoubt) {
+                self.finish(now, s, Some(super::verdict::EIO), out);
+                continue;
+            }
+            if op.mutates() && self.config.mutant(Mutant::NoFence)
+                || op != Op::Write && self.config.mutant(Mutant::FencesWritesOnly)
+            {
+                redo.push(s);
+                continue;
+            }
             if self.slots[s].op.mutates() && self.config.fence != FencePolicy::None {
                 writes.push(s);
             } else {

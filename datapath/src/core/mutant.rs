@@ -26,6 +26,48 @@ mutants! {
     RetriesWithoutLimit,
     /// A flush that failed is reported as one that succeeded.
     SwallowsFlushError,
+    /// A connection that was refused is asked for again at once.
+    ReconnectsAtOnce,
+    /// Each command that a path refuses for its access state asks for all of them, however many do.
+    AsksWithoutPause,
+    /// A path that the operator has removed stays in use.
+    UsesRemovedPath,
+    /// Every command goes to the first volume.
+    MisaddressesVolume,
+    /// The second command of a large request uses the buffer from its start.
+    SplitsWithoutOffset,
+    /// A command that is sent again is sent without force-unit-access.
+    DropsFuaOnRetry,
+    /// A flush is answered without being sent.
+    FlushesNothing,
+    /// The slot of a command that is over is not given back.
+    SlotLeak,
+    /// A lost write is sent again without regard to what its first attempt may still do.
+    NoFence,
+    /// A path that fell silent is given up, and its connection stays open.
+    KeepsConnection,
+    /// The reads of a lost path are never sent again.
+    ForgetsReads,
+    /// A write whose path was lost is taken for done.
+    BelievesLostWrites,
+    /// A write whose path was lost is failed at once, and its range is open to later writes.
+    FailsWithoutDoubt,
+    /// Only writes are fenced: a lost discard is sent again at once.
+    FencesWritesOnly,
+    /// The array is asked to end the association after the lost one.
+    FencesWrongEpoch,
+    /// A path that is connected again is taken as a proof that its earlier association is gone.
+    TrustsReconnect,
+    /// Where nothing proves an association gone, it is feared for no time at all.
+    FearsNothing,
+    /// A lost write is sent again while the siblings are being told of its range.
+    SendsBeforeNoted,
+    /// A lost write is complete with its retry, whatever write of a sibling shard was under way over it.
+    EntangledAlone,
+    /// What waited for an attempt in doubt is not told that it is over.
+    ForgetsAnswered,
+    /// Sibling shards never hear that an association is gone.
+    NeverTellsClosed,
     /// Whatever a path shows is taken for the volume that is configured.
     NoIdentityCheck,
     /// A changed access state is noted, and the list of paths to use stays what it was.
@@ -46,6 +88,10 @@ mutants! {
     SpinsWithoutPath,
     /// A path in disgrace is good again after its first good probe.
     FailbackWithoutProbation,
+    /// The same, and the core's own table of legal edges does not see it.
+    FailbackUnreported,
+    /// Nobody is told that a link is lost.
+    UntoldLoss,
     /// The transport's word that a connection broke is not heard.
     IgnoresBroken,
     /// The buffers of a suspect path are given back while its commands are out.
@@ -54,7 +100,7 @@ mutants! {
     RemovesWithoutDrain,
     /// A recovered daemon takes no thought of what its predecessor may have left behind.
     ForgetsPredecessor,
-    /// A lost write is sent again while sibling shards do not know its range yet.
+    /// A lost write is sent again, and sibling shards never hear of its range.
     ResendsBeforeNoted,
     /// A write is completed with its answer, whatever overlaps it and may still execute.
     CompletesEntangled,

@@ -126,7 +126,9 @@ impl Core {
         };
         let behaved = p.behaved_since != Instant::MAX && now.since(p.behaved_since) >= hold;
         if p.health == Health::Marginal {
-            if self.config.mutant(Mutant::FailbackWithoutProbation) {
+            if self.config.mutant(Mutant::FailbackWithoutProbation)
+                || self.config.mutant(Mutant::FailbackUnreported)
+            {
                 self.release(now, path, out);
                 return self.refresh_paths(now, out);
             }

@@ -26,8 +26,9 @@ impl Core {
     fn derive_capable(&self, path: u16, volume: usize) -> bool {
         let p = &self.paths[usize::from(path)];
         let pv = self.pv(path, volume);
+        let wanted = matches!(p.admin, Admin::Enabled | Admin::Standby);
         p.link == Link::Up
-            && matches!(p.admin, Admin::Enabled | Admin::Standby)
+            && (wanted || self.config.mutant(Mutant::UsesRemovedPath))
             && pv.verified == Shown::Right
             && (pv.access.accessible() || self.config.mutant(Mutant::IgnoresAccess))
     }
@@ -176,6 +177,7 @@ impl Core {
         }
         if let Some(at) = p.asked_at
             && now < at + times::RECHECK
+            && !self.config.mutant(Mutant::AsksWithoutPause)
         {
             p.refresh_at = at + times::RECHECK;
             self.wake_by(at + times::RECHECK);

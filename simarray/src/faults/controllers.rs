@@ -78,6 +78,9 @@ impl Array {
             if lost.is_empty() {
                 continue;
             }
+            if self.settings.mutant(Mutant::HidesLoss) {
+                continue;
+            }
             let volume = VolumeId(index as u16);
             for run in lost {
                 self.out.push(Out::CacheLost {
