@@ -6,7 +6,7 @@ use super::api::{Action, LossCause, PeerMessage};
 use super::mutant::Mutant;
 use super::path::{Health, Link};
 use super::{Actions, Core, times};
-use protocol::{Instant, PathId};
+use protocol::{Duration, Instant, PathId};
 
 impl Core {
     /// When the oldest thing that is out on this path was sent.
@@ -45,6 +45,8 @@ impl Core {
         let quiet = now.since(self.heard_at.max(sent_at));
         if quiet > times::SILENCE_FLOOR && quiet > self.patience(path, times::SILENCE_FLOOR) {
             self.answers_since = now;
+            // What waited for this loop took no longer for that.
+            self.answers_took = now.since(sent_at.max(self.resumed_at));
         }
         self.heard_at = now;
         self.paths[usize::from(path)].last_heard = now;
@@ -93,8 +95,11 @@ impl Core {
             .probe
             .map_or(p.suspect_at, |_| p.probe_at.max(p.suspect_at));
         // After silence everywhere has ended each path is given its time again: answers come one after the other.
-        let since = asked.max(self.resumed_at).max(self.answers_since);
-        let due = since + self.patience(path, times::PROBE_FLOOR);
+        // And as long as the answer that ended it took, both ways: all paths may have become slow at once.
+        let patience = self.patience(path, times::PROBE_FLOOR);
+        let witness = Duration(self.answers_took.0.saturating_mul(2)).min(times::WITNESS_MAX);
+        let due =
+            (asked.max(self.resumed_at) + patience).max(self.answers_since + witness.max(patience));
         if now < due {
             return due;
         }

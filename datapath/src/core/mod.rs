@@ -62,6 +62,8 @@ pub mod times {
     pub const SILENCE_FLOOR: Duration = Duration::from_millis(20);
     /// A probe is overdue after four tails, but never sooner than this.
     pub const PROBE_FLOOR: Duration = Duration::from_millis(25);
+    /// A path whose sibling has just ended a silence everywhere is given twice what that answer took, up to this.
+    pub const WITNESS_MAX: Duration = Duration::from_millis(200);
     /// How soon silence is judged again while no sibling has answered.
     pub const RECHECK: Duration = Duration::from_millis(5);
     /// A lost path is connected again this long after the last attempt began.
@@ -118,6 +120,8 @@ pub struct Core {
     /// The latest answer on any path, and when answers began after the latest silence everywhere.
     heard_at: Instant,
     answers_since: Instant,
+    /// How long the answer took that ended it: so long may the others' answers take.
+    answers_took: Duration,
     /// Scratch of `lost` and `no_path`, and of a retry's choice, kept for their capacity.
     scratch: Vec<u32>,
     lost_writes: Vec<u32>,
@@ -165,6 +169,7 @@ impl Core {
             resumed_at: now,
             heard_at: now,
             answers_since: now,
+            answers_took: Duration::ZERO,
             scratch: Vec::with_capacity(room),
             lost_writes: Vec::new(),
             retry_paths: Vec::with_capacity(paths.len()),
