@@ -91,7 +91,9 @@ pub fn flush_may_fail(reasons: &[Reason]) -> bool {
 pub fn cost_ns(s: &Scenario, w: &Workload) -> u64 {
     let service = s.array.service_read.max(s.array.service_write).nanos();
     let tail = if s.array.tail == Tail::Fixed { 1 } else { 2 };
-    let served = service * tail / u64::from(s.array.parallel.max(1));
+    // A large I/O is several commands of 1 MiB.
+    let commands = w.block.hi.div_ceil(1 << 20);
+    let served = commands * service * tail / u64::from(s.array.parallel.max(1));
     let thinnest = s.paths.iter().filter_map(|p| p.bits_per_s).min();
     let bits_per_s = thinnest.unwrap_or(u64::MAX).min(s.link.bits_per_s).max(1);
     let sent = w.block.hi.saturating_mul(8_000_000_000) / bits_per_s;
@@ -160,7 +162,15 @@ pub fn must_drain(s: &Scenario) -> bool {
     lost + s.datapath.quiesce.nanos() + backlog_ns(s) < s.duration.nanos() + 10_000_000_000
 }
 
-/// When a fault acts at the latest and at the earliest.
+/// How long what a fault did outlasts it: a command that is held is missed until it is answered, or its attempt given up.
+pub fn echo_ns(s: &Scenario, f: &Fault) -> u64 {
+    match f.kind {
+        FaultKind::Late { after, .. } => after.hi.min(s.datapath.io_timeout.nanos()),
+        _ => 0,
+    }
+}
+
+/// When a fault acts at the earliest and at the latest.
 fn acts(s: &Scenario, f: &Fault) -> (u64, u64) {
     let end = s.duration.nanos();
     match f.when {
@@ -168,6 +178,7 @@ fn acts(s: &Scenario, f: &Fault) -> (u64, u64) {
             let until = f
                 .lasts
                 .map_or(end, |d| at.nanos().saturating_add(d.nanos()));
+            let until = until.saturating_add(echo_ns(s, f));
             (at.nanos(), until.min(end))
         }
         When::OnEvent { .. } => (0, end),
@@ -435,6 +446,16 @@ mod tests {
         let when = a.replace("at = \"1s\"", "on_event = \"lost\"");
         let either = of(&format!("{SHORT}{when}{later}"));
         assert_eq!(either, [Reason::NoPath], "it may come at any time");
+    }
+
+    #[test]
+    fn commands_that_are_held_are_missed_for_longer_than_the_fault() {
+        let late = |after: &str| {
+            fault(&format!("on = \"all\"\ndo = \"late\"\nafter = \"{after}\""))
+                .replace("400ms", "10ms")
+        };
+        assert_eq!(of(&format!("{SHORT}{}", late("50ms"))), []);
+        assert_eq!(of(&format!("{SHORT}{}", late("1s"))), [Reason::NoPath]);
     }
 
     #[test]

@@ -95,6 +95,20 @@ fn effect(r: &mut Stream, s: &Scenario, kind: Kind) -> Option<(Target, FaultKind
         Kind::Reset => (links, FaultKind::Reset),
         Kind::Drop => (links, FaultKind::Drop),
         Kind::DropAnswers => (links, FaultKind::DropAnswers),
+        // Without a proof the array itself ends what is held, in time before the host stops to fear it.
+        Kind::Late if s.array.fence == ArrayFence::Time && r.percent(30) => {
+            let after = s.datapath.quiesce.nanos() + r.between(1, 15) * 100 * MS;
+            let after = Span::fixed(after);
+            let beyond_fence = false;
+            (
+                links,
+                FaultKind::Late {
+                    after,
+                    share,
+                    beyond_fence,
+                },
+            )
+        }
         Kind::Late => {
             let lo = by_us(time(r, 1_000, 1_500_000));
             let hi = if r.percent(50) {
@@ -297,6 +311,8 @@ fn status(r: &mut Stream) -> Status {
             nvme(0x008, false, 0),
             nvme(0x021, false, 1),
             nvme(0x082, false, 0),
+            nvme(0x004, false, 0),
+            nvme(0x005, false, 0),
             nvme(0x006, false, 0),
             nvme(0x281, false, 0),
             nvme(0x080, false, 0),
@@ -308,6 +324,7 @@ fn status(r: &mut Stream) -> Status {
             sense(0x6, 0x29, 0x00),
             sense(0xb, 0x47, 0x00),
             sense(0x3, 0x11, 0x00),
+            Status::Errno(5),
             Status::Errno(5),
             Status::Errno(11),
             Status::Errno(67),
