@@ -85,13 +85,15 @@ pub fn scenario(seed: u64, profile: Profile, file: &Path) -> Scenario {
     let tail = phases.between(1_150, 1_500) * MS;
     s.duration = Duration(last_end.max(safety.nanos()) + tail);
     loads(seed, &mut s, tiny, profile);
-    if s.array.fence == ArrayFence::Time {
-        for _ in 0..20 {
-            if envelope::backlog_ns(&s) <= envelope::BURST_MAX_NS {
-                break;
-            }
-            soften(&mut s);
+    inject::aim(seed, &mut s);
+    // A quarter, since the run, and with it an open load, is prolonged below.
+    for _ in 0..30 {
+        let burst = s.array.fence == ArrayFence::Time
+            && envelope::backlog_ns(&s) > envelope::BURST_MAX_NS / 4;
+        if !burst && !envelope::too_much(&s) {
+            break;
         }
+        soften(&mut s);
     }
     // Below this every attempt of what an outage leaves behind would time out, again and again: overload, no finding.
     let backlog = envelope::backlog_ns(&s).div_ceil(100 * MS) * 100 * MS;
@@ -285,7 +287,7 @@ fn loads(seed: u64, s: &mut Scenario, tiny: bool, profile: Profile) {
             stop: None,
             count: None,
         };
-        if r.percent(10) && !hot {
+        if r.percent(25) && !hot {
             large(r, s, &mut w);
         }
         thin(r, s, &mut w, count);

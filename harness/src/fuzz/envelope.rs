@@ -125,12 +125,17 @@ pub fn probes_ns(s: &Scenario) -> u64 {
 
 /// Loads or probes that can never be carried, or attempts that have too little time.
 pub fn overloaded(s: &Scenario) -> bool {
+    too_much(s) || backlog_ns(s) > s.datapath.io_timeout.nanos()
+}
+
+/// Loads or probes that can never be carried.
+pub fn too_much(s: &Scenario) -> bool {
     let asked = |w: &Workload| match w.load {
         Load::RateMilli(rate) => rate.saturating_mul(cost_ns(s, w)) / 1_000,
         Load::Depth(_) => 0,
     };
     let all: u64 = s.workloads.iter().map(asked).sum();
-    all > 500_000_000 || probes_ns(s) > 100_000_000 || backlog_ns(s) > s.datapath.io_timeout.nanos()
+    all > 500_000_000 || probes_ns(s) > 100_000_000
 }
 
 /// Without a proof, writes that were held are let go all at once, and a burst that keeps the array busy for longer than the

@@ -45,7 +45,7 @@ pub fn faults(seed: u64, s: &mut Scenario, safety: Duration, profile: Profile) -
         let Some((on, what)) = effect(r, s, kind) else {
             continue;
         };
-        let on_event = i > 0 && r.percent(20);
+        let on_event = !s.faults.is_empty() && r.percent(20);
         let (when, lasts) = if on_event {
             let lasts = time(r, 1_000, EVENT_MAX_NS / 1_000);
             let event = pick(r, &EVENTS).to_string();
@@ -76,6 +76,17 @@ pub fn faults(seed: u64, s: &mut Scenario, safety: Duration, profile: Profile) -
             kind: what,
         });
     }
+    if s.faults.is_empty() {
+        // Nothing of what exists in this seed has a place in its topology.
+        let at = safety.nanos() / 2 / MS * MS;
+        last_end = at + 20 * MS;
+        s.faults.push(Fault {
+            when: When::At(Duration(at)),
+            lasts: Some(Duration(20 * MS)),
+            on: Target::All,
+            kind: FaultKind::Reset,
+        });
+    }
     let by_event: u64 = s
         .faults
         .iter()
@@ -83,6 +94,33 @@ pub fn faults(seed: u64, s: &mut Scenario, safety: Duration, profile: Profile) -
         .map(|f| f.lasts.map_or(0, Duration::nanos))
         .sum();
     last_end + by_event
+}
+
+/// A medium is bad where somebody reads, mostly.
+pub fn aim(seed: u64, s: &mut Scenario) {
+    let r = &mut Stream::new(seed, "fuzz.aim");
+    let block = u64::from(s.array.block);
+    let used: Vec<(usize, u64, u64)> = s
+        .workloads
+        .iter()
+        .map(|w| (w.volume, w.offset / block, w.span / block))
+        .collect();
+    for f in &mut s.faults {
+        let FaultKind::Medium {
+            volume,
+            lba,
+            blocks,
+        } = &mut f.kind
+        else {
+            continue;
+        };
+        let there: Vec<_> = used.iter().filter(|(v, ..)| v == volume).collect();
+        if !there.is_empty() && r.percent(80) {
+            let (_, from, span) = *there[r.below(there.len() as u64) as usize];
+            let end = s.volumes[*volume].bytes / block;
+            *lba = (from + r.below(span)).min(end - *blocks);
+        }
+    }
 }
 
 /// What a fault of this kind does, and where; `None` where this scenario has no place for it.
@@ -161,6 +199,16 @@ fn effect(r: &mut Stream, s: &Scenario, kind: Kind) -> Option<(Target, FaultKind
         Kind::Throttle => {
             let milli_per_s = pick(r, &[100, 500, 2_000]) * 1_000;
             (links, FaultKind::ThrottleIops { milli_per_s })
+        }
+        // A status that may be the volume's, from every path: what ends the retries?
+        Kind::Error if r.percent(20) => {
+            let code = pick(r, &[0x004, 0x005, 0x006]);
+            let status = Status::Nvme(NvmeStatus {
+                code,
+                dnr: false,
+                crd: 0,
+            });
+            (Target::All, FaultKind::Error { status, share: 100 })
         }
         Kind::Error => (
             links,

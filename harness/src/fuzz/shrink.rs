@@ -247,6 +247,7 @@ impl Search<'_> {
         self.step(|s| s.datapath.quiesce = p.quiesce);
         for v in 0..self.best.volumes.len() {
             self.step(|s| s.volumes[v].owner = 0);
+            self.step(|s| s.volumes[v].name = format!("vol{v}"));
             self.step(|s| s.volumes[v].bytes = Volume::DEFAULT_BYTES);
         }
     }
@@ -367,6 +368,8 @@ impl Search<'_> {
     }
 
     fn workload(&mut self, i: usize) {
+        // A load's draws are named after it: under another name they are others, and may do as well.
+        self.step(|s| s.workloads[i].name = format!("workload{i}"));
         self.step(|s| s.workloads[i].kind = Kind::Random);
         self.step(|s| s.workloads[i].fua_pct = 0);
         self.step(|s| s.workloads[i].discard_pct = 0);
