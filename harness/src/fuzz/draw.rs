@@ -78,6 +78,9 @@ pub fn scenario(seed: u64, profile: Profile, file: &Path) -> Scenario {
     let stream = |name: &str| Stream::new(seed, &format!("fuzz.{name}"));
     let tiny = stream("limits").percent(50);
     topology_of(&mut stream("topology"), &mut s, tiny);
+    if profile == Profile::Ghosts {
+        haunt(&mut stream("haunt"), &mut s);
+    }
     datapath(&mut stream("datapath"), &mut s, tiny, profile);
     let mut phases = stream("phases");
     let safety = Duration(phases.between(800, 2_000) * MS);
@@ -86,23 +89,21 @@ pub fn scenario(seed: u64, profile: Profile, file: &Path) -> Scenario {
     s.duration = Duration(last_end.max(safety.nanos()) + tail);
     loads(seed, &mut s, tiny, profile);
     inject::aim(seed, &mut s);
-    // A quarter, since the run, and with it an open load, is prolonged below.
-    for _ in 0..30 {
-        let burst = s.array.fence == ArrayFence::Time
-            && envelope::backlog_ns(&s) > envelope::BURST_MAX_NS / 4;
-        if !burst && !envelope::too_much(&s) {
-            break;
-        }
-        soften(&mut s);
+    if profile == Profile::Ghosts {
+        crowd(&mut stream("crowd"), &mut s);
     }
+    lighten(&mut s);
     // Below this every attempt of what an outage leaves behind would time out, again and again: overload, no finding.
     let backlog = envelope::backlog_ns(&s).div_ceil(100 * MS) * 100 * MS;
     s.datapath.io_timeout = s.datapath.io_timeout.max(Duration(backlog));
     if s.array.fence == ArrayFence::Time {
         // A lost association without a proof is feared for longer than a run drains: what it holds must have been
         // lost a while before the end.
-        s.duration.0 += 2 * s.datapath.io_timeout.nanos() + backlog + 600 * MS;
+        s.duration.0 +=
+            2 * s.datapath.io_timeout.nanos() + s.array.cqt.nanos() + backlog + 600 * MS;
     }
+    // The run is longer now, and with it what an open load leaves behind.
+    lighten(&mut s);
     let mut s = scenario::draw(&s, seed);
     s.seed = seed;
     expect(&mut s);
@@ -141,7 +142,7 @@ fn topology_of(r: &mut Stream, s: &mut Scenario, tiny: bool) {
     );
     a.fence = weighted(r, &[(75, ArrayFence::Ccr), (25, ArrayFence::Time)]);
     a.ccr = time(r, 50, 5_000);
-    a.cqt = Duration(r.between(0, 4) * 50 * MS);
+    a.cqt = Duration(MS * pick(r, &[0, 50, 100, 200, 1_000]));
     s.host.count = weighted(r, &[(70, 1), (22, 2), (8, 3)]);
     s.host.ports = weighted(r, &[(30, 1), (60, 2), (10, 3)]);
     s.host.shards = weighted(r, &[(30, 1), (40, 2), (15, 3), (15, 4)]);
@@ -331,12 +332,53 @@ fn thin(r: &mut Stream, s: &Scenario, w: &mut Workload, of: u64) {
     }
 }
 
+/// An array that proves nothing, or late, and forgets a lost association slowly: there commands execute that nobody waits
+/// for. It is wide and quick, so that what was held does not pile up.
+fn haunt(r: &mut Stream, s: &mut Scenario) {
+    let a = &mut s.array;
+    if r.percent(60) {
+        a.fence = ArrayFence::Time;
+        a.cqt = Duration(MS * pick(r, &[200, 500, 1_000]));
+    }
+    a.service_read = time(r, 60, 200);
+    a.service_write = time(r, 60, 200);
+    a.parallel = a.parallel.max(64);
+    s.host.shards = s.host.shards.max(2);
+}
+
+/// Many writes of several shards on few blocks, while lost attempts of the same blocks may still execute: what the table of
+/// ranges in doubt is for.
+fn crowd(r: &mut Stream, s: &mut Scenario) {
+    let block = u64::from(s.array.block);
+    s.datapath.fence = FencePolicy::InDoubt;
+    for w in &mut s.workloads {
+        w.kind = Kind::Random;
+        w.read_pct = w.read_pct.min(20);
+        w.span = pick(r, &[4, 16, 64, 256, 2_048]) * block;
+        let hi = block * r.between(1, 4);
+        w.block = Span { lo: block, hi };
+        w.load = Load::RateMilli(pick(r, &[500, 2_000, 5_000]) * 1_000);
+    }
+}
+
+/// No more than can be carried.
+fn lighten(s: &mut Scenario) {
+    for _ in 0..40 {
+        let burst = s.array.fence == ArrayFence::Time
+            && envelope::backlog_ns(s) > envelope::BURST_MAX_NS / 2;
+        if !burst && !envelope::too_much(s) {
+            break;
+        }
+        soften(s);
+    }
+}
+
 /// Half of the load, or twice the array and its links.
 fn soften(s: &mut Scenario) {
     let mut lighter = false;
     for w in &mut s.workloads {
         match &mut w.load {
-            Load::RateMilli(rate) if *rate > 40_000 => {
+            Load::RateMilli(rate) if *rate > 10_000 => {
                 *rate = *rate / 2 / 1_000 * 1_000;
                 lighter = true;
             }

@@ -40,8 +40,14 @@ fn two_thousand_seeds_are_valid_and_read_back_as_they_are() {
         );
         assert!(is_valid(&s));
         assert!(
-            !envelope::overloaded(&s) && envelope::must_drain(&s),
-            "seed {seed}"
+            !envelope::overloaded(&s),
+            "seed {seed}: {}",
+            envelope::backlog_ns(&s)
+        );
+        assert!(
+            envelope::must_drain(&s),
+            "seed {seed}: {}",
+            scenario::to_toml(&s)
         );
     }
 }
@@ -72,8 +78,14 @@ fn every_fault_and_every_limit_is_drawn_and_every_fault_ends() {
         assert!((1..=8).contains(&s.faults.len()), "seed {seed}");
         assert!(s.datapath.fence != FencePolicy::None);
         assert!(
-            !envelope::overloaded(&s) && envelope::must_drain(&s),
-            "seed {seed}"
+            !envelope::overloaded(&s),
+            "seed {seed}: {}",
+            envelope::backlog_ns(&s)
+        );
+        assert!(
+            envelope::must_drain(&s),
+            "seed {seed}: {}",
+            scenario::to_toml(&s)
         );
         hosts += u64::from(s.host.count > 1);
         one_server += u64::from(s.array.parallel == 1);
