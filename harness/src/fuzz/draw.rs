@@ -118,7 +118,7 @@ fn topology_of(r: &mut Stream, s: &mut Scenario, tiny: bool) {
     a.block = pick(r, &[512, 512, 4096]);
     a.asymmetric = r.percent(60);
     a.forward = time(r, 5, 500);
-    let slow = if tiny { 5 } else { 1 };
+    let slow = if tiny { 2 } else { 1 };
     a.service_read = time(r, 60 * slow, 500 * slow);
     a.service_write = time(r, 60 * slow, 500 * slow);
     a.tail = pick(
@@ -158,7 +158,7 @@ fn topology_of(r: &mut Stream, s: &mut Scenario, tiny: bool) {
     if r.percent(35) {
         overrides(r, s);
     }
-    while envelope::probes_ns(s) > 50 * MS {
+    while envelope::probes_ns(s) > 200 * MS {
         s.array.parallel *= 2;
     }
 }

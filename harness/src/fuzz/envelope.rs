@@ -135,7 +135,7 @@ pub fn too_much(s: &Scenario) -> bool {
         Load::Depth(_) => 0,
     };
     let all: u64 = s.workloads.iter().map(asked).sum();
-    all > 500_000_000 || probes_ns(s) > 100_000_000
+    all > 500_000_000 || probes_ns(s) > 200_000_000
 }
 
 /// Without a proof, writes that were held are let go all at once, and a burst that keeps the array busy for longer than the
