@@ -158,6 +158,7 @@ fn topology_of(r: &mut Stream, s: &mut Scenario, tiny: bool) {
     if r.percent(35) {
         overrides(r, s);
     }
+    // Wide topologies get more servers: their probes alone would be too much for one.
     while envelope::probes_ns(s) > 200 * MS {
         s.array.parallel *= 2;
     }

@@ -94,7 +94,7 @@ fn every_fault_and_every_limit_is_drawn_and_every_fault_ends() {
     }
     assert_eq!(kinds.len(), 21, "{kinds:?}");
     assert!(
-        hosts > 200 && one_server > 400 && no_patience > 200,
+        hosts > 200 && one_server > 300 && no_patience > 200,
         "{hosts} {one_server} {no_patience}"
     );
     assert!(strict > 400, "only {strict} of 1000 seeds forbid errors");
