@@ -148,8 +148,15 @@ impl Checker {
         let at = usize::from(volume.0);
         let unflushed = &self.unflushed[at];
         let mut floors: Vec<(u64, u64, Stamp, u64)> = Vec::new();
+        // A write of several commands took effect in pieces: what comes back of it is judged piece by piece.
+        let cuts = self.cuts(at, from, to, restored);
         unflushed.floor(from, to, |lba, end, stamp, turn| {
-            floors.push((lba, end, stamp, turn))
+            let mut begin = lba;
+            for cut in cuts.iter().copied().filter(|cut| lba < *cut && *cut < end) {
+                floors.push((begin, cut, stamp, turn));
+                begin = cut;
+            }
+            floors.push((begin, end, stamp, turn));
         });
         let mut lost = self.known.is_acknowledged(old);
         for &(lba, end, floor, turn) in &floors {
@@ -177,6 +184,21 @@ impl Checker {
             self.flushes[at].lost(self.order, from, old);
         }
         self.unflushed[at].restored(self.order, from, to, restored, old);
+    }
+
+    /// Where the pieces of a write begin and end inside a range, in ascending order, each once.
+    fn cuts(&self, volume: usize, from: u64, to: u64, stamp: Stamp) -> Vec<u64> {
+        let mut cuts = Vec::new();
+        let mut bounds = |lba: u64, end: u64| {
+            cuts.extend([lba, end].into_iter().filter(|at| from < *at && *at < to));
+        };
+        self.unflushed[volume].pieces_of(stamp, &mut bounds);
+        if let Some(write) = self.known.open.of(stamp).filter(|w| w.state == State::Open) {
+            write.effects(|lba, end, _| bounds(lba, end));
+        }
+        cuts.sort_unstable();
+        cuts.dedup();
+        cuts
     }
 
     /// When an open write last took effect on a whole range, after `turn`.
