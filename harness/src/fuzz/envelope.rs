@@ -145,7 +145,12 @@ pub const BURST_MAX_NS: u64 = 15_000_000;
 
 /// Whether everything must have completed 10 s after the end: without a proof what was lost last waits for the quiesce time.
 pub fn must_drain(s: &Scenario) -> bool {
-    if overloaded(s) {
+    // A path that is removed for good is no fault that ends; and the end of a run takes no removal back.
+    let for_good = |f: &Fault| {
+        let by_event = matches!(f.when, When::OnEvent { .. });
+        f.kind == FaultKind::RemovePath && (f.lasts.is_none() || by_event)
+    };
+    if overloaded(s) || s.faults.iter().any(for_good) {
         return false;
     }
     if s.array.fence == ArrayFence::Ccr {
@@ -533,6 +538,19 @@ mod tests {
         assert_eq!(of(&size("512KiB")), [Reason::BeyondEnd]);
         assert_eq!(of(&size("1MiB")), []);
         assert_eq!(of(&size("128GiB")), []);
+    }
+
+    #[test]
+    fn what_is_removed_for_good_need_not_drain() {
+        let drains = |f: &str| {
+            let text = format!(
+                "[scenario]\ntitle = \"t\"\n{f}on = \"all\"\ndo = \"remove_path\"\n[[workload]]\ndepth = 1\n"
+            );
+            must_drain(&crate::scenario::parse(&text, Path::new("t.toml"), "t", &[]).unwrap())
+        };
+        assert!(drains("[[fault]]\nat = \"1s\"\nfor = \"1ms\"\n"));
+        assert!(!drains("[[fault]]\nat = \"1s\"\n"));
+        assert!(!drains("[[fault]]\non_event = \"lost\"\nfor = \"1ms\"\n"));
     }
 
     #[test]

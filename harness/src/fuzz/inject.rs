@@ -45,7 +45,8 @@ pub fn faults(seed: u64, s: &mut Scenario, safety: Duration, profile: Profile) -
         let Some((on, what)) = effect(r, s, kind) else {
             continue;
         };
-        let on_event = !s.faults.is_empty() && r.percent(20);
+        // The end of a run takes no removal back, so one that comes late would be for good.
+        let on_event = !s.faults.is_empty() && r.percent(20) && kind != Kind::RemovePath;
         let (when, lasts) = if on_event {
             let lasts = time(r, 1_000, EVENT_MAX_NS / 1_000);
             let event = pick(r, &EVENTS).to_string();
