@@ -112,15 +112,13 @@ fn usage_errors_are_exit_2_and_say_what_is_right() {
         (&["compare"], "--policies"),
         (&["compare", "--policies", "numa,,"], "a name is empty"),
         (&["compare", "--policies", "best"], "unknown policy 'best'"),
+        (&["fuzz", "--seeds", "9..1"], "did you mean 1..9?"),
+        (&["fuzz", "--shard", "2/2"], "the last of 2 is 1/2"),
         (
-            &["fuzz", "--seeds", "1..9"],
-            "harness fuzz is not built yet",
+            &["shrink", "nowhere"],
+            "nowhere/scenario.toml: cannot be read",
         ),
-        (
-            &["shrink", "results/runs/x"],
-            "harness shrink is not built yet",
-        ),
-        (&["merge", "a", "b"], "harness merge is not built yet"),
+        (&["merge", "nowhere"], "nowhere: cannot be read"),
         (
             &["serve", "--scenario", "x"],
             "harness serve is not built yet",

@@ -249,7 +249,7 @@ metric = "app.ios > 100"
             .starts_with("# The smallest scenario found that still fails: app.errors == 0 (whole)")
     );
     assert!(
-        small.contains("nvme:0x281") && small.lines().count() <= 24,
+        small.contains("nvme:0x281") && small.lines().count() <= 28,
         "{small}"
     );
     let again = home.harness("run runs/large/seed-5/shrunk.toml --out again");

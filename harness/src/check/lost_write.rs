@@ -6,7 +6,8 @@
 //!
 //! A write that a crash took back before its acknowledgement arrived, and that is acknowledged all the same (its answer
 //! was on the wire, from a controller that lives on), is an acknowledged, unflushed write that is lost: the volume owes
-//! a failed flush from then on.
+//! a failed flush from then on, unless one has failed since the loss: whoever was told of it holds in doubt all that was
+//! submitted before, in flight or acknowledged.
 
 use super::Checker;
 use super::open::State;
@@ -41,7 +42,9 @@ impl Checker {
                         write.text()
                     )
                 });
-            } else if let Some(flushes) = self.flushes.get_mut(volume) {
+            } else if let Some(flushes) = self.flushes.get_mut(volume)
+                && !flushes.failed_since(write.lost_at)
+            {
                 flushes.lost(self.order, lba, stamp);
             }
         }
@@ -108,6 +111,7 @@ impl Checker {
                 changed.push((at, at + n, old));
             }
         });
+        let order = self.order;
         for (from, to, old) in changed {
             let open = self.known.is_open(old);
             if self.unflushed.is_empty() {
@@ -127,7 +131,7 @@ impl Checker {
             if let Some(write) = self.known.open.of_mut(old)
                 && open
             {
-                write.lost(from, to);
+                write.lost(order, from, to);
             }
         }
     }
@@ -144,8 +148,15 @@ impl Checker {
         let at = usize::from(volume.0);
         let unflushed = &self.unflushed[at];
         let mut floors: Vec<(u64, u64, Stamp, u64)> = Vec::new();
+        // A write of several commands took effect in pieces: what comes back of it is judged piece by piece.
+        let cuts = self.cuts(at, from, to, restored);
         unflushed.floor(from, to, |lba, end, stamp, turn| {
-            floors.push((lba, end, stamp, turn))
+            let mut begin = lba;
+            for cut in cuts.iter().copied().filter(|cut| lba < *cut && *cut < end) {
+                floors.push((begin, cut, stamp, turn));
+                begin = cut;
+            }
+            floors.push((begin, end, stamp, turn));
         });
         let mut lost = self.known.is_acknowledged(old);
         for &(lba, end, floor, turn) in &floors {
@@ -173,6 +184,21 @@ impl Checker {
             self.flushes[at].lost(self.order, from, old);
         }
         self.unflushed[at].restored(self.order, from, to, restored, old);
+    }
+
+    /// Where the pieces of a write begin and end inside a range, in ascending order, each once.
+    fn cuts(&self, volume: usize, from: u64, to: u64, stamp: Stamp) -> Vec<u64> {
+        let mut cuts = Vec::new();
+        let mut bounds = |lba: u64, end: u64| {
+            cuts.extend([lba, end].into_iter().filter(|at| from < *at && *at < to));
+        };
+        self.unflushed[volume].pieces_of(stamp, &mut bounds);
+        if let Some(write) = self.known.open.of(stamp).filter(|w| w.state == State::Open) {
+            write.effects(|lba, end, _| bounds(lba, end));
+        }
+        cuts.sort_unstable();
+        cuts.dedup();
+        cuts
     }
 
     /// When an open write last took effect on a whole range, after `turn`.

@@ -181,6 +181,14 @@ impl Unflushed {
         parts.filter(covers).map(|p| p.turn).max()
     }
 
+    /// Calls `f(lba, end)` for each piece of this write that is kept.
+    pub fn pieces_of(&self, stamp: Stamp, f: &mut impl FnMut(u64, u64)) {
+        let parts = self.acked.iter().chain(&self.failed);
+        parts
+            .filter(|p| p.stamp == stamp)
+            .for_each(|p| f(p.lba, p.end));
+    }
+
     /// Whether a write that was acknowledged before `before` took effect in a range after `turn`.
     pub fn any_acked(&self, lba: u64, end: u64, turn: u64, before: u64) -> bool {
         let mut prefix = self.acked.iter().take_while(|p| p.acked < before);

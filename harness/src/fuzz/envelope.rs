@@ -91,7 +91,9 @@ pub fn flush_may_fail(reasons: &[Reason]) -> bool {
 pub fn cost_ns(s: &Scenario, w: &Workload) -> u64 {
     let service = s.array.service_read.max(s.array.service_write).nanos();
     let tail = if s.array.tail == Tail::Fixed { 1 } else { 2 };
-    let served = service * tail / u64::from(s.array.parallel.max(1));
+    // A large I/O is several commands of 1 MiB.
+    let commands = w.block.hi.div_ceil(1 << 20);
+    let served = commands * service * tail / u64::from(s.array.parallel.max(1));
     let thinnest = s.paths.iter().filter_map(|p| p.bits_per_s).min();
     let bits_per_s = thinnest.unwrap_or(u64::MAX).min(s.link.bits_per_s).max(1);
     let sent = w.block.hi.saturating_mul(8_000_000_000) / bits_per_s;
@@ -123,12 +125,17 @@ pub fn probes_ns(s: &Scenario) -> u64 {
 
 /// Loads or probes that can never be carried, or attempts that have too little time.
 pub fn overloaded(s: &Scenario) -> bool {
+    too_much(s) || backlog_ns(s) > s.datapath.io_timeout.nanos()
+}
+
+/// Loads or probes that can never be carried.
+pub fn too_much(s: &Scenario) -> bool {
     let asked = |w: &Workload| match w.load {
         Load::RateMilli(rate) => rate.saturating_mul(cost_ns(s, w)) / 1_000,
         Load::Depth(_) => 0,
     };
     let all: u64 = s.workloads.iter().map(asked).sum();
-    all > 500_000_000 || probes_ns(s) > 100_000_000 || backlog_ns(s) > s.datapath.io_timeout.nanos()
+    all > 500_000_000 || probes_ns(s) > 200_000_000
 }
 
 /// Without a proof, writes that were held are let go all at once, and a burst that keeps the array busy for longer than the
@@ -138,7 +145,12 @@ pub const BURST_MAX_NS: u64 = 15_000_000;
 
 /// Whether everything must have completed 10 s after the end: without a proof what was lost last waits for the quiesce time.
 pub fn must_drain(s: &Scenario) -> bool {
-    if overloaded(s) {
+    // A path that is removed for good is no fault that ends; and the end of a run takes no removal back.
+    let for_good = |f: &Fault| {
+        let by_event = matches!(f.when, When::OnEvent { .. });
+        f.kind == FaultKind::RemovePath && (f.lasts.is_none() || by_event)
+    };
+    if overloaded(s) || s.faults.iter().any(for_good) {
         return false;
     }
     if s.array.fence == ArrayFence::Ccr {
@@ -160,7 +172,15 @@ pub fn must_drain(s: &Scenario) -> bool {
     lost + s.datapath.quiesce.nanos() + backlog_ns(s) < s.duration.nanos() + 10_000_000_000
 }
 
-/// When a fault acts at the latest and at the earliest.
+/// How long what a fault did outlasts it: a command that is held is missed until it is answered, or its attempt given up.
+pub fn echo_ns(s: &Scenario, f: &Fault) -> u64 {
+    match f.kind {
+        FaultKind::Late { after, .. } => after.hi.min(s.datapath.io_timeout.nanos()),
+        _ => 0,
+    }
+}
+
+/// When a fault acts at the earliest and at the latest.
 fn acts(s: &Scenario, f: &Fault) -> (u64, u64) {
     let end = s.duration.nanos();
     match f.when {
@@ -168,6 +188,7 @@ fn acts(s: &Scenario, f: &Fault) -> (u64, u64) {
             let until = f
                 .lasts
                 .map_or(end, |d| at.nanos().saturating_add(d.nanos()));
+            let until = until.saturating_add(echo_ns(s, f));
             (at.nanos(), until.min(end))
         }
         When::OnEvent { .. } => (0, end),
@@ -438,6 +459,16 @@ mod tests {
     }
 
     #[test]
+    fn commands_that_are_held_are_missed_for_longer_than_the_fault() {
+        let late = |after: &str| {
+            fault(&format!("on = \"all\"\ndo = \"late\"\nafter = \"{after}\""))
+                .replace("400ms", "10ms")
+        };
+        assert_eq!(of(&format!("{SHORT}{}", late("50ms"))), []);
+        assert_eq!(of(&format!("{SHORT}{}", late("1s"))), [Reason::NoPath]);
+    }
+
+    #[test]
     fn a_daemon_that_is_dead_or_not_scheduled_has_no_path() {
         for (on, kind) in [("datapath", "kill"), ("shard:0", "lag")] {
             let f = fault(&format!("on = \"{on}\"\ndo = \"{kind}\""));
@@ -507,6 +538,19 @@ mod tests {
         assert_eq!(of(&size("512KiB")), [Reason::BeyondEnd]);
         assert_eq!(of(&size("1MiB")), []);
         assert_eq!(of(&size("128GiB")), []);
+    }
+
+    #[test]
+    fn what_is_removed_for_good_need_not_drain() {
+        let drains = |f: &str| {
+            let text = format!(
+                "[scenario]\ntitle = \"t\"\n{f}on = \"all\"\ndo = \"remove_path\"\n[[workload]]\ndepth = 1\n"
+            );
+            must_drain(&crate::scenario::parse(&text, Path::new("t.toml"), "t", &[]).unwrap())
+        };
+        assert!(drains("[[fault]]\nat = \"1s\"\nfor = \"1ms\"\n"));
+        assert!(!drains("[[fault]]\nat = \"1s\"\n"));
+        assert!(!drains("[[fault]]\non_event = \"lost\"\nfor = \"1ms\"\n"));
     }
 
     #[test]

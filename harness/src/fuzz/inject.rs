@@ -45,7 +45,8 @@ pub fn faults(seed: u64, s: &mut Scenario, safety: Duration, profile: Profile) -
         let Some((on, what)) = effect(r, s, kind) else {
             continue;
         };
-        let on_event = i > 0 && r.percent(20);
+        // The end of a run takes no removal back, so one that comes late would be for good.
+        let on_event = !s.faults.is_empty() && r.percent(20) && kind != Kind::RemovePath;
         let (when, lasts) = if on_event {
             let lasts = time(r, 1_000, EVENT_MAX_NS / 1_000);
             let event = pick(r, &EVENTS).to_string();
@@ -76,6 +77,17 @@ pub fn faults(seed: u64, s: &mut Scenario, safety: Duration, profile: Profile) -
             kind: what,
         });
     }
+    if s.faults.is_empty() {
+        // Nothing of what exists in this seed has a place in its topology.
+        let at = safety.nanos() / 2 / MS * MS;
+        last_end = at + 20 * MS;
+        s.faults.push(Fault {
+            when: When::At(Duration(at)),
+            lasts: Some(Duration(20 * MS)),
+            on: Target::All,
+            kind: FaultKind::Reset,
+        });
+    }
     let by_event: u64 = s
         .faults
         .iter()
@@ -83,6 +95,33 @@ pub fn faults(seed: u64, s: &mut Scenario, safety: Duration, profile: Profile) -
         .map(|f| f.lasts.map_or(0, Duration::nanos))
         .sum();
     last_end + by_event
+}
+
+/// A medium is bad where somebody reads, mostly.
+pub fn aim(seed: u64, s: &mut Scenario) {
+    let r = &mut Stream::new(seed, "fuzz.aim");
+    let block = u64::from(s.array.block);
+    let used: Vec<(usize, u64, u64)> = s
+        .workloads
+        .iter()
+        .map(|w| (w.volume, w.offset / block, w.span / block))
+        .collect();
+    for f in &mut s.faults {
+        let FaultKind::Medium {
+            volume,
+            lba,
+            blocks,
+        } = &mut f.kind
+        else {
+            continue;
+        };
+        let there: Vec<_> = used.iter().filter(|(v, ..)| v == volume).collect();
+        if !there.is_empty() && r.percent(80) {
+            let (_, from, span) = *there[r.below(there.len() as u64) as usize];
+            let end = s.volumes[*volume].bytes / block;
+            *lba = (from + r.below(span)).min(end - *blocks);
+        }
+    }
 }
 
 /// What a fault of this kind does, and where; `None` where this scenario has no place for it.
@@ -95,6 +134,20 @@ fn effect(r: &mut Stream, s: &Scenario, kind: Kind) -> Option<(Target, FaultKind
         Kind::Reset => (links, FaultKind::Reset),
         Kind::Drop => (links, FaultKind::Drop),
         Kind::DropAnswers => (links, FaultKind::DropAnswers),
+        // Without a proof the array itself ends what is held, in time before the host stops to fear it.
+        Kind::Late if s.array.fence == ArrayFence::Time && r.percent(30) => {
+            let after = s.datapath.quiesce.nanos() + r.between(1, 15) * 100 * MS;
+            let after = Span::fixed(after);
+            let beyond_fence = false;
+            (
+                links,
+                FaultKind::Late {
+                    after,
+                    share,
+                    beyond_fence,
+                },
+            )
+        }
         Kind::Late => {
             let lo = by_us(time(r, 1_000, 1_500_000));
             let hi = if r.percent(50) {
@@ -147,6 +200,16 @@ fn effect(r: &mut Stream, s: &Scenario, kind: Kind) -> Option<(Target, FaultKind
         Kind::Throttle => {
             let milli_per_s = pick(r, &[100, 500, 2_000]) * 1_000;
             (links, FaultKind::ThrottleIops { milli_per_s })
+        }
+        // A status that may be the volume's, from every path: what ends the retries?
+        Kind::Error if r.percent(20) => {
+            let code = pick(r, &[0x004, 0x005, 0x006]);
+            let status = Status::Nvme(NvmeStatus {
+                code,
+                dnr: false,
+                crd: 0,
+            });
+            (Target::All, FaultKind::Error { status, share: 100 })
         }
         Kind::Error => (
             links,
@@ -297,6 +360,8 @@ fn status(r: &mut Stream) -> Status {
             nvme(0x008, false, 0),
             nvme(0x021, false, 1),
             nvme(0x082, false, 0),
+            nvme(0x004, false, 0),
+            nvme(0x005, false, 0),
             nvme(0x006, false, 0),
             nvme(0x281, false, 0),
             nvme(0x080, false, 0),
@@ -308,6 +373,7 @@ fn status(r: &mut Stream) -> Status {
             sense(0x6, 0x29, 0x00),
             sense(0xb, 0x47, 0x00),
             sense(0x3, 0x11, 0x00),
+            Status::Errno(5),
             Status::Errno(5),
             Status::Errno(11),
             Status::Errno(67),

@@ -58,6 +58,16 @@ struct Search<'s> {
     fails: &'s mut dyn FnMut(&Scenario) -> Option<Signature>,
 }
 
+/// No two hosts use the same blocks: what becomes of them then is nobody's promise.
+pub fn apart(s: &Scenario) -> bool {
+    s.workloads.iter().enumerate().all(|(i, a)| {
+        s.workloads[..i].iter().all(|b| {
+            let disjoint = a.offset + a.span <= b.offset || b.offset + b.span <= a.offset;
+            a.host == b.host || a.volume != b.volume || disjoint
+        })
+    })
+}
+
 /// Reads back as it is.
 pub fn is_valid(s: &Scenario) -> bool {
     let text = scenario::to_toml(s);
@@ -77,6 +87,9 @@ impl Search<'_> {
         let mut s = self.best.clone();
         change(&mut s);
         if s == self.best || self.tries >= self.tries_max || !is_valid(&s) {
+            return false;
+        }
+        if apart(&self.best) && !apart(&s) {
             return false;
         }
         // Another failure of the same name: what is too much, or comes too late, cannot complete.
@@ -234,6 +247,7 @@ impl Search<'_> {
         self.step(|s| s.datapath.quiesce = p.quiesce);
         for v in 0..self.best.volumes.len() {
             self.step(|s| s.volumes[v].owner = 0);
+            self.step(|s| s.volumes[v].name = format!("vol{v}"));
             self.step(|s| s.volumes[v].bytes = Volume::DEFAULT_BYTES);
         }
     }
@@ -354,6 +368,8 @@ impl Search<'_> {
     }
 
     fn workload(&mut self, i: usize) {
+        // A load's draws are named after it: under another name they are others, and may do as well.
+        self.step(|s| s.workloads[i].name = format!("workload{i}"));
         self.step(|s| s.workloads[i].kind = Kind::Random);
         self.step(|s| s.workloads[i].fua_pct = 0);
         self.step(|s| s.workloads[i].discard_pct = 0);

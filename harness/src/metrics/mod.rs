@@ -40,6 +40,7 @@ mod window;
 pub use judge::{judge, window_name};
 pub use measured::Measured;
 pub use recorder::Recorder;
+pub use window::HEALING;
 
 use crate::scenario::{Scenario, topology};
 use protocol::{Duration, Instant, Op};

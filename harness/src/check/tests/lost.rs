@@ -282,6 +282,29 @@ fn an_open_write_that_a_crash_took_is_written_again_or_reported() {
     b.found("lost_write");
 }
 
+/// Its answer was on the wire, or waited for a shard that was not scheduled, when a flush of another shard or host told the loss.
+#[test]
+fn an_acknowledgement_after_the_failure_that_told_the_loss_owes_no_other() {
+    let mut b = Bench::volatile();
+    let w = b.write(0, 8, 8);
+    b.effect(8, 8, w);
+    b.lose(8, 8, 0);
+    b.flush(1);
+    b.fail(1);
+    b.ok(0);
+    b.flushed(1);
+    b.clean();
+    // A failure before the loss has told nothing of it.
+    let w = b.write(0, 16, 8);
+    b.flush(1);
+    b.fail(1);
+    b.effect(16, 8, w);
+    b.lose(16, 8, 0);
+    b.ok(0);
+    b.flushed(1);
+    b.found("lost_write");
+}
+
 #[test]
 fn an_unacknowledged_loss_owes_no_failure() {
     let mut b = Bench::volatile();
@@ -330,4 +353,36 @@ fn a_failed_write_that_a_crash_takes_owes_nothing_even_when_superseded() {
     b.lose(8, 8, later);
     b.flushed(2);
     b.clean();
+}
+
+/// An application's large write is several commands; a crash restores runs of one stamp, whatever commands they came by.
+#[test]
+fn what_comes_back_of_a_large_write_may_span_its_commands() {
+    let mut b = Bench::volatile();
+    b.written(0, 0, 32);
+    b.flushed(1);
+    let large = b.write(0, 0, 32);
+    b.effect(0, 20, large);
+    b.effect(20, 12, large);
+    b.ok(0);
+    let newer = b.written(2, 16, 8);
+    b.lose(16, 8, large);
+    b.clean();
+    // Only the newer write is lost, and the next flush must say so.
+    b.flushed(1);
+    let text = b.found("lost_write");
+    assert!(text.contains(&format!("{newer:#x}")), "{text}");
+}
+
+#[test]
+fn a_durable_write_is_missed_whatever_the_pieces_of_what_came_back() {
+    let mut b = Bench::volatile();
+    let old = b.write(0, 0, 32);
+    b.effect(0, 20, old);
+    b.effect(20, 12, old);
+    b.ok(0);
+    b.written(2, 0, 32);
+    b.flushed(1);
+    b.lose(16, 8, old);
+    b.found("lost_write");
 }
