@@ -30,8 +30,6 @@ pub struct Debt {
 pub struct Flushes {
     open: Vec<OpenFlush>,
     debt: Option<Debt>,
-    /// The latest failure of a flush.
-    failed_at: u64,
 }
 
 impl Flushes {
@@ -61,11 +59,6 @@ impl Flushes {
         }
     }
 
-    /// Whether a flush has failed after `order`.
-    pub fn failed_since(&self, order: u64) -> bool {
-        self.failed_at > order
-    }
-
     /// Asks for each flush in flight whether the loss concerns what it covers.
     pub fn in_flight(&mut self, mut concerns: impl FnMut(u64) -> bool) {
         for flush in self.open.iter_mut().filter(|f| !f.must_fail) {
@@ -85,7 +78,6 @@ impl Flushes {
         let flush = self.open.swap_remove(at);
         if !ok {
             self.debt = None;
-            self.failed_at = order;
             for other in &mut self.open {
                 other.must_fail = false;
             }

@@ -6,8 +6,7 @@
 //!
 //! A write that a crash took back before its acknowledgement arrived, and that is acknowledged all the same (its answer
 //! was on the wire, from a controller that lives on), is an acknowledged, unflushed write that is lost: the volume owes
-//! a failed flush from then on, unless one has failed since the loss: whoever was told of it holds in doubt all that was
-//! submitted before, in flight or acknowledged.
+//! a failed flush from then on.
 
 use super::Checker;
 use super::open::State;
@@ -42,9 +41,7 @@ impl Checker {
                         write.text()
                     )
                 });
-            } else if let Some(flushes) = self.flushes.get_mut(volume)
-                && !flushes.failed_since(write.lost_at)
-            {
+            } else if let Some(flushes) = self.flushes.get_mut(volume) {
                 flushes.lost(self.order, lba, stamp);
             }
         }
@@ -111,7 +108,6 @@ impl Checker {
                 changed.push((at, at + n, old));
             }
         });
-        let order = self.order;
         for (from, to, old) in changed {
             let open = self.known.is_open(old);
             if self.unflushed.is_empty() {
@@ -131,7 +127,7 @@ impl Checker {
             if let Some(write) = self.known.open.of_mut(old)
                 && open
             {
-                write.lost(order, from, to);
+                write.lost(from, to);
             }
         }
     }

@@ -49,8 +49,6 @@ pub struct Record {
     pub whole: u64,
     /// Effects of parts of it.
     pub pieces: Vec<Piece>,
-    /// When a crash last took some of it back, in the order of all that the checker was told; 0: never.
-    pub lost_at: u64,
 }
 
 impl Record {
@@ -68,7 +66,6 @@ impl Record {
             completed_at: Instant::ZERO,
             whole: 0,
             pieces: Vec::new(),
-            lost_at: 0,
         }
     }
 
@@ -93,8 +90,7 @@ impl Record {
 
     /// A crash took blocks of it back.
     #[cold]
-    pub fn lost(&mut self, order: u64, lba: u64, end: u64) {
-        self.lost_at = order;
+    pub fn lost(&mut self, lba: u64, end: u64) {
         let mut before = std::mem::take(&mut self.pieces);
         if self.whole != 0 {
             before.push(Piece {
@@ -222,7 +218,6 @@ impl OpenTable {
         record.op = io.op;
         record.fua = io.fua;
         record.state = State::Open;
-        record.lost_at = 0;
         record.submitted = order;
         record.submitted_at = now;
         record.whole = 0;
@@ -286,7 +281,7 @@ mod tests {
     fn what_a_crash_took_back_is_uncovered_until_it_is_written_again() {
         let mut record = written(10, 30);
         record.whole = 4;
-        record.lost(1, 20, 25);
+        record.lost(20, 25);
         assert_eq!(record.first_uncovered(false), Some(20));
         assert_eq!(record.first_uncovered(true), None);
         record.took_effect_in_part(20, 24, 5);

@@ -58,16 +58,6 @@ struct Search<'s> {
     fails: &'s mut dyn FnMut(&Scenario) -> Option<Signature>,
 }
 
-/// No two hosts use the same blocks: what becomes of them then is nobody's promise.
-pub fn apart(s: &Scenario) -> bool {
-    s.workloads.iter().enumerate().all(|(i, a)| {
-        s.workloads[..i].iter().all(|b| {
-            let disjoint = a.offset + a.span <= b.offset || b.offset + b.span <= a.offset;
-            a.host == b.host || a.volume != b.volume || disjoint
-        })
-    })
-}
-
 /// Reads back as it is.
 pub fn is_valid(s: &Scenario) -> bool {
     let text = scenario::to_toml(s);
@@ -87,9 +77,6 @@ impl Search<'_> {
         let mut s = self.best.clone();
         change(&mut s);
         if s == self.best || self.tries >= self.tries_max || !is_valid(&s) {
-            return false;
-        }
-        if apart(&self.best) && !apart(&s) {
             return false;
         }
         // Another failure of the same name: what is too much, or comes too late, cannot complete.

@@ -282,29 +282,6 @@ fn an_open_write_that_a_crash_took_is_written_again_or_reported() {
     b.found("lost_write");
 }
 
-/// Its answer was on the wire, or waited for a shard that was not scheduled, when a flush of another shard or host told the loss.
-#[test]
-fn an_acknowledgement_after_the_failure_that_told_the_loss_owes_no_other() {
-    let mut b = Bench::volatile();
-    let w = b.write(0, 8, 8);
-    b.effect(8, 8, w);
-    b.lose(8, 8, 0);
-    b.flush(1);
-    b.fail(1);
-    b.ok(0);
-    b.flushed(1);
-    b.clean();
-    // A failure before the loss has told nothing of it.
-    let w = b.write(0, 16, 8);
-    b.flush(1);
-    b.fail(1);
-    b.effect(16, 8, w);
-    b.lose(16, 8, 0);
-    b.ok(0);
-    b.flushed(1);
-    b.found("lost_write");
-}
-
 #[test]
 fn an_unacknowledged_loss_owes_no_failure() {
     let mut b = Bench::volatile();
