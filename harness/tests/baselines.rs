@@ -3,21 +3,9 @@
 mod common;
 
 use common::*;
-use harness::report::model::{RunReport, Value};
+use harness::report::model::Value;
 use harness::scenario::Scenario;
-use harness::world::WorldError;
 use std::fs;
-
-fn good(s: &Scenario, seed: u64) -> Result<RunReport, WorldError> {
-    Ok(passing(&s.name, seed))
-}
-
-fn lines(said: &Said) -> Vec<serde_json::Value> {
-    said.out
-        .lines()
-        .map(|l| serde_json::from_str(l).unwrap_or_else(|e| panic!("{e}: {l}")))
-        .collect()
-}
 
 #[test]
 fn baselines_are_written_compared_and_edited() {

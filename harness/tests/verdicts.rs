@@ -10,19 +10,6 @@ use harness::world::WorldError;
 use std::fs;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-type Ran = Result<RunReport, WorldError>;
-
-fn good(s: &Scenario, seed: u64) -> Ran {
-    Ok(passing(&s.name, seed))
-}
-
-fn lines(said: &Said) -> Vec<serde_json::Value> {
-    said.out
-        .lines()
-        .map(|l| serde_json::from_str(l).unwrap_or_else(|e| panic!("{e}: {l}")))
-        .collect()
-}
-
 #[test]
 fn the_exit_code_is_the_gravest() {
     let bench = Bench::new(&[("a/one", ""), ("a/two", ""), ("b/three", "")]);

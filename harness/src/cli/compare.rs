@@ -94,7 +94,7 @@ pub fn run(
     let mut stop = None;
     pool::in_order(
         jobs.len(),
-        threads(&args.what),
+        threads(args.what.jobs),
         |job| {
             let Job {
                 scenario,

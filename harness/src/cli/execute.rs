@@ -69,7 +69,23 @@ pub struct Setting<'s> {
     pub baselines: BTreeMap<String, Baseline>,
 }
 
-impl Setting<'_> {
+impl<'s> Setting<'s> {
+    /// Runs that the command line changes nothing of, that leave no folder, and that are compared with nothing.
+    pub fn plain(runner: &'s dyn Runner, progress: &'s Progress) -> Self {
+        Setting {
+            runner,
+            progress,
+            options: Options::default(),
+            given: Given {
+                policy: None,
+                sets: &[],
+                twice: false,
+            },
+            out: None,
+            baselines: BTreeMap::new(),
+        }
+    }
+
     /// The run's folder. Runs of the scenario's own policy and of one that the command line chose stand side by side.
     fn folder(&self, s: &Scenario, seed: u64) -> Option<PathBuf> {
         let name = match self.given.policy {
@@ -133,7 +149,7 @@ impl Setting<'_> {
     pub(super) fn once(&self, drawn: &Scenario, seed: u64) -> Outcome {
         let mut progress = self.progress.run(&drawn.name, drawn.duration);
         // The clock is read for the user's sake only: it is no part of what is simulated.
-        let begun = std::time::Instant::now();
+        let begun = std::time::Instant::now(); // determinism: `wall_ns` only, for people
         let result = guard::caught(|| {
             self.runner
                 .run(drawn, seed, self.options, &mut |now| progress.at(now))
@@ -194,7 +210,6 @@ impl Setting<'_> {
             events: Vec::new(),
             around: Vec::new(),
             timeline: Vec::new(),
-            resolved: None,
         };
         self.complete(&mut report, drawn, seed);
         report

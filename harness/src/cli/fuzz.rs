@@ -6,8 +6,7 @@
 use super::args;
 use super::execute::{Runner, Setting};
 use super::progress::Progress;
-use super::repro::Given;
-use super::run::write_file;
+use super::run::{threads, write_file};
 use super::{INTERNAL, Stop, Streams, judge, pool};
 use crate::fuzz::draw;
 use crate::fuzz::envelope;
@@ -19,10 +18,8 @@ use crate::report::folder;
 use crate::report::model::Verdict;
 use crate::report::outcome::Outcome;
 use crate::scenario::Scenario;
-use crate::world::Options;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use protocol::rng::Stream;
-use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -50,25 +47,11 @@ pub fn run(args: &args::Fuzz, runner: &dyn Runner, streams: &mut Streams<'_>) ->
         _ => 0,
     };
     let count = usize::try_from(count).unwrap_or(usize::MAX);
-    let threads = args.jobs.map_or_else(
-        || std::thread::available_parallelism().map_or(1, usize::from),
-        usize::from,
-    );
-    let begun = Instant::now();
+    let threads = threads(args.jobs);
+    let begun = Instant::now(); // determinism: how many seeds there are, never what one gives
     let until = args.seeds.is_none().then(|| begun + args.time);
     let hidden = Progress::new(0, false);
-    let setting = Setting {
-        runner,
-        progress: &hidden,
-        options: Options::default(),
-        given: Given {
-            policy: None,
-            sets: &[],
-            twice: false,
-        },
-        out: None,
-        baselines: BTreeMap::new(),
-    };
+    let setting = Setting::plain(runner, &hidden);
     let bar = spinner(streams.progress, args, count);
     let mut summary = Summary {
         schema: 1,
@@ -87,6 +70,7 @@ pub fn run(args: &args::Fuzz, runner: &dyn Runner, streams: &mut Streams<'_>) ->
         threads,
         |job| {
             // The time is looked at before a seed, never in it: every seed that is counted ran to its end.
+            // determinism: as above.
             if until.is_some_and(|until| Instant::now() >= until) {
                 return None;
             }

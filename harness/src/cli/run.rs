@@ -33,8 +33,8 @@ pub(super) fn seeds(what: &What, s: &Scenario) -> Vec<u64> {
     }
 }
 
-pub(super) fn threads(what: &What) -> usize {
-    what.jobs.map_or_else(
+pub(super) fn threads(jobs: Option<u16>) -> usize {
+    jobs.map_or_else(
         || std::thread::available_parallelism().map_or(1, usize::from),
         usize::from,
     )
@@ -93,13 +93,13 @@ pub fn run(args: &args::Run, runner: &dyn Runner, streams: &mut Streams<'_>) -> 
         out: Some(&args.out),
         baselines,
     };
-    let begun = std::time::Instant::now();
+    let begun = std::time::Instant::now(); // determinism: the summary's wall time, for people
     let mut session = Session::new(args, all.len() == 1);
     let mut stop = None;
     let mut pending: Vec<Outcome> = Vec::new();
     pool::in_order(
         jobs.len(),
-        threads(&args.what),
+        threads(args.what.jobs),
         |job| setting.execute(&all[jobs[job].0], jobs[job].1),
         |job, result| {
             let done = result.and_then(|o| {

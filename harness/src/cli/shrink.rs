@@ -4,15 +4,12 @@ use super::args;
 use super::execute::{Runner, Setting};
 use super::fuzz::run_judged;
 use super::progress::Progress;
-use super::repro::Given;
 use super::run::write_file;
 use super::{Stop, Streams};
 use crate::fuzz::minimal;
 use crate::fuzz::shrink;
 use crate::fuzz::signature::Signature;
 use crate::scenario::{self, Scenario};
-use crate::world::Options;
-use std::collections::BTreeMap;
 
 pub fn run(
     args: &args::Shrink,
@@ -31,18 +28,7 @@ pub fn run(
         e.line = 0;
     }
     let hidden = Progress::new(0, false);
-    let setting = Setting {
-        runner,
-        progress: &hidden,
-        options: Options::default(),
-        given: Given {
-            policy: None,
-            sets: &[],
-            twice: false,
-        },
-        out: None,
-        baselines: BTreeMap::new(),
-    };
+    let setting = Setting::plain(runner, &hidden);
     let twice = noted == Some(Signature::Differs);
     let mut fails = |s: &Scenario| Signature::of(&run_judged(&setting, s, s.seed, twice));
     let now = fails(&original);

@@ -133,7 +133,4 @@ pub struct RunReport {
     pub around: Vec<EventLine>,
     #[serde(skip)]
     pub timeline: Vec<TimelineRow>,
-    /// The scenario as it was run, drawn for the seed: written as `scenario.toml`.
-    #[serde(skip)]
-    pub resolved: Option<Box<crate::scenario::Scenario>>,
 }

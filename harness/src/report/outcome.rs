@@ -61,7 +61,6 @@ impl Outcome {
         self.report.events = Vec::new();
         self.report.around = Vec::new();
         self.report.timeline = Vec::new();
-        self.report.resolved = None;
     }
 
     pub fn failed(&self) -> bool {

@@ -172,6 +172,5 @@ fn report(sim: sim::Sim, seed: u64) -> RunReport {
         events: w.seen.events,
         around: w.seen.around,
         timeline: measured.timeline(),
-        resolved: Some(Box::new(scenario)),
     }
 }

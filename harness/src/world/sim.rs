@@ -49,7 +49,6 @@ pub struct Sim {
     pub timeline: Timeline,
     pub stopped: bool,
     pub now: Instant,
-    pub stuck: bool,
     pub livelocked: bool,
     actions: Actions,
     outs: Vec<Out>,
@@ -90,7 +89,6 @@ impl Sim {
             loads,
             stopped: false,
             now: Instant::ZERO,
-            stuck: false,
             livelocked: false,
             actions: Actions::with_capacity(256),
             outs: Vec::with_capacity(64),
@@ -172,7 +170,7 @@ impl Sim {
                 if let Some(input) = input
                     && life == self.w.shards[core as usize].life
                 {
-                    self.operator(now, core as usize, Input::Peer(input));
+                    self.operator(core as usize, Input::Peer(input));
                 }
             }
             Due::Slot { workload, slot } => self.next_io(workload, slot)?,
@@ -206,15 +204,7 @@ impl Sim {
 
     /// A connection that came back is an event that a fault may wait for; the first ones of a run are not.
     fn path_up(&mut self) {
-        if self
-            .w
-            .seen
-            .events
-            .iter()
-            .rev()
-            .take(4096)
-            .any(|e| e.kind == "lost")
-        {
+        if self.timeline.has_seen("lost") {
             self.trigger(self.now, "path_back");
         }
     }
@@ -266,7 +256,7 @@ impl Sim {
     }
 
     /// An input that does not come from the array: of the operator, or of a sibling.
-    pub fn operator(&mut self, _now: Instant, core: usize, input: Input) {
+    pub fn operator(&mut self, core: usize, input: Input) {
         if self.cores[core].is_none() {
             return;
         }
@@ -317,7 +307,7 @@ impl Sim {
     }
 
     /// A shard that was not scheduled goes on: everything that waited, in its order, then its deadlines.
-    pub fn resume(&mut self, _now: Instant, core: usize) {
+    pub fn resume(&mut self, core: usize) {
         while let Some(waiting) = self.waiting[core].pop_front() {
             match waiting {
                 Waiting::Out(out) => self.array_said(out),
@@ -333,7 +323,6 @@ impl Sim {
         let now = self.now;
         let outstanding = self.w.front.outstanding;
         if outstanding > 0 && !self.livelocked {
-            self.stuck = true;
             let oldest = self
                 .w
                 .front

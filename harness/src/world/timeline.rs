@@ -45,6 +45,10 @@ impl Timeline {
         FaultId(self.next_id)
     }
 
+    pub fn has_seen(&self, event: &str) -> bool {
+        self.seen.contains_key(event)
+    }
+
     /// Faults that wait for this event, now that it has come once more.
     pub fn triggered(&mut self, event: &'static str) -> Vec<u32> {
         let count = self.seen.entry(event).or_insert(0);
@@ -168,8 +172,8 @@ impl Sim {
                     self.kill(now, host);
                 }
             }
-            FaultKind::AddPath => self.plug(now, &f, true),
-            FaultKind::RemovePath => self.plug(now, &f, false),
+            FaultKind::AddPath => self.plug(&f, true),
+            FaultKind::RemovePath => self.plug(&f, false),
             _ => {
                 if let Some(fault) = setup::fault(&f.kind, &f.on, &self.scenario) {
                     self.at_array(now, i, fault);
@@ -189,7 +193,7 @@ impl Sim {
                 for core in self.cores_of(&f) {
                     self.lag[core] -= 1;
                     if self.lag[core] == 0 {
-                        self.resume(now, core);
+                        self.resume(core);
                     }
                 }
             }
@@ -199,8 +203,8 @@ impl Sim {
                 }
             }
             // Ended by the fault's own `for`, not by the end of the run, which takes nothing back.
-            FaultKind::AddPath if f.lasts.is_some() && !self.stopped => self.plug(now, &f, false),
-            FaultKind::RemovePath if f.lasts.is_some() && !self.stopped => self.plug(now, &f, true),
+            FaultKind::AddPath if f.lasts.is_some() && !self.stopped => self.plug(&f, false),
+            FaultKind::RemovePath if f.lasts.is_some() && !self.stopped => self.plug(&f, true),
             _ => {}
         }
     }
@@ -221,7 +225,7 @@ impl Sim {
     }
 
     /// The operator's hot plug, told to every shard of the path's host.
-    fn plug(&mut self, now: Instant, f: &Fault, add: bool) {
+    fn plug(&mut self, f: &Fault, add: bool) {
         for (host, path) in topology::resolve(&f.on, &self.scenario) {
             self.present[usize::from(host)][usize::from(path.0)] = add;
             let shards = usize::from(self.scenario.host.shards);
@@ -232,7 +236,7 @@ impl Sim {
                 } else {
                     Input::RemovePath { path }
                 };
-                self.operator(now, core, input);
+                self.operator(core, input);
             }
         }
     }

@@ -132,7 +132,6 @@ pub fn passing(name: &str, seed: u64) -> RunReport {
             max_ns: 900_000,
             per_path_ios: vec![980, 0, 986, 0],
         }],
-        resolved: None,
     }
 }
 
@@ -311,4 +310,19 @@ pub fn without_wall(text: &str) -> String {
     };
     let end = start + text[start..].find(',').unwrap();
     format!("{}{}", &text[..start], without_wall(&text[end..]))
+}
+
+pub type Ran = Result<RunReport, WorldError>;
+
+/// Every run passes.
+pub fn good(s: &Scenario, seed: u64) -> Ran {
+    Ok(passing(&s.name, seed))
+}
+
+/// The lines of `--json`.
+pub fn lines(said: &Said) -> Vec<serde_json::Value> {
+    said.out
+        .lines()
+        .map(|l| serde_json::from_str(l).unwrap_or_else(|e| panic!("{e}: {l}")))
+        .collect()
 }
