@@ -111,7 +111,7 @@ fn run(ios: u64, span_gib: u64, read_percent: u64) -> Vec<u64> {
     }
     let mut done = 0;
     let mut slices = Vec::new();
-    let mut start = std::time::Instant::now();
+    let mut start = std::time::Instant::now(); // determinism: it measures
     while done < ios {
         let Some(next) = array.next_event() else {
             break;

@@ -22,6 +22,20 @@ fn drawn(seed: u64, profile: Profile) -> Scenario {
     draw::scenario(seed, profile, Path::new("out/scenario.toml"))
 }
 
+/// No more is asked of the array than it can carry, and what is left at the end is done in time.
+fn carried(s: &Scenario, seed: u64) {
+    assert!(
+        !envelope::overloaded(s),
+        "seed {seed}: {}",
+        envelope::backlog_ns(s)
+    );
+    assert!(
+        envelope::must_drain(s),
+        "seed {seed}: {}",
+        scenario::to_toml(s)
+    );
+}
+
 #[test]
 fn two_thousand_seeds_are_valid_and_read_back_as_they_are() {
     for seed in 0..2_000 {
@@ -39,16 +53,7 @@ fn two_thousand_seeds_are_valid_and_read_back_as_they_are() {
             "seed {seed}: nothing is left to draw"
         );
         assert!(is_valid(&s));
-        assert!(
-            !envelope::overloaded(&s),
-            "seed {seed}: {}",
-            envelope::backlog_ns(&s)
-        );
-        assert!(
-            envelope::must_drain(&s),
-            "seed {seed}: {}",
-            scenario::to_toml(&s)
-        );
+        carried(&s, seed);
     }
 }
 
@@ -77,16 +82,7 @@ fn every_fault_and_every_limit_is_drawn_and_every_fault_ends() {
         }
         assert!((1..=8).contains(&s.faults.len()), "seed {seed}");
         assert!(s.datapath.fence != FencePolicy::None);
-        assert!(
-            !envelope::overloaded(&s),
-            "seed {seed}: {}",
-            envelope::backlog_ns(&s)
-        );
-        assert!(
-            envelope::must_drain(&s),
-            "seed {seed}: {}",
-            scenario::to_toml(&s)
-        );
+        carried(&s, seed);
         hosts += u64::from(s.host.count > 1);
         one_server += u64::from(s.array.parallel == 1);
         no_patience += u64::from(s.datapath.queue_for.nanos() < 1_000_000_000);

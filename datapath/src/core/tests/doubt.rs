@@ -58,28 +58,6 @@ fn held(b: &Bench) -> Vec<Duration> {
         .collect()
 }
 
-/// Time passes; the live paths answer their probes.
-fn pass(b: &mut Bench, d: Duration) {
-    let until = b.now + d;
-    let mut kept = Vec::new();
-    while b.now < until {
-        b.pass(MS(10));
-        for action in std::mem::take(&mut b.said) {
-            if let Action::Probe { path, ticket, .. } = action {
-                let status = Status::Ok;
-                b.tell(Input::ProbeDone {
-                    path,
-                    ticket,
-                    status,
-                });
-            }
-            kept.push(action);
-        }
-    }
-    kept.append(&mut b.said);
-    b.said = kept;
-}
-
 #[test]
 fn a_lost_write_that_overlaps_nothing_is_sent_and_completed_at_once() {
     for array_confirms in [true, false] {
@@ -234,7 +212,7 @@ fn a_refused_retry_is_not_kept_back_by_what_is_in_doubt() {
     b.brk(lost.0);
     let again = one(&mut b);
     b.done(live.0, live.1, Status::Busy);
-    pass(&mut b, MS(30));
+    b.pass_answering(MS(10), MS(30), &[0, 1]);
     let live = one(&mut b);
     ok(&mut b, live);
     ok(&mut b, again);
@@ -254,9 +232,9 @@ fn quiesce_ends_the_doubt_where_nothing_else_does() {
     ok(&mut b, again);
     b.submit(Op::Write, 0, 8, 2);
     b.said.clear();
-    pass(&mut b, MS(11_980));
+    b.pass_answering(MS(10), MS(11_980), &[0, 1]);
     assert!(b.issued().is_empty());
-    pass(&mut b, MS(30));
+    b.pass_answering(MS(10), MS(30), &[0, 1]);
     assert_eq!(held(&b), [Duration::from_secs(12)]);
     assert_eq!(b.issued().len(), 1);
     b.core.abandon();

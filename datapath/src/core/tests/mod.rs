@@ -105,6 +105,30 @@ impl Bench {
         self.now = until;
     }
 
+    /// Lets time pass, a step at a time; the paths in `live` answer their probes. What was said is kept.
+    pub fn pass_answering(&mut self, step: Duration, d: Duration, live: &[u16]) {
+        let until = self.now + d;
+        let mut kept = Vec::new();
+        while self.now < until {
+            self.pass(step);
+            for action in std::mem::take(&mut self.said) {
+                if let Action::Probe { path, ticket, .. } = action
+                    && live.contains(&path.0)
+                {
+                    let status = Status::Ok;
+                    self.tell(Input::ProbeDone {
+                        path,
+                        ticket,
+                        status,
+                    });
+                }
+                kept.push(action);
+            }
+        }
+        kept.append(&mut self.said);
+        self.said = kept;
+    }
+
     pub fn epoch(&self, path: u16) -> Epoch {
         self.core.epochs().nth(usize::from(path)).expect("a path")
     }

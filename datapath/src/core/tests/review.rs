@@ -6,31 +6,6 @@ use protocol::NvmeStatus;
 const MS: fn(u64) -> Duration = Duration::from_millis;
 const PATHING: Status = Status::Nvme(NvmeStatus::new(0x370));
 
-/// Lets time pass; every live path answers its probes and is silent to everything else.
-fn pass_answering(b: &mut Bench, d: Duration, live: &[u16]) {
-    let until = b.now + d;
-    let mut kept = Vec::new();
-    while b.now < until {
-        b.pass(MS(1));
-        let said = std::mem::take(&mut b.said);
-        for action in said {
-            if let Action::Probe { path, ticket, .. } = action
-                && live.contains(&path.0)
-            {
-                let status = Status::Ok;
-                b.tell(Input::ProbeDone {
-                    path,
-                    ticket,
-                    status,
-                });
-            }
-            kept.push(action);
-        }
-    }
-    kept.append(&mut b.said);
-    b.said = kept;
-}
-
 #[test]
 fn a_delayed_command_fails_with_the_queue_and_not_later() {
     let mut c = config(1);
@@ -71,7 +46,7 @@ fn a_loss_that_is_taken_back_starts_no_endless_wait() {
     b.said.clear();
     b.submit(Op::Read, 0, 1, 1);
     assert!(b.completed().is_empty(), "it is not permanent any more");
-    pass_answering(&mut b, MS(1_001), &[0, 1]);
+    b.pass_answering(MS(1), MS(1_001), &[0, 1]);
     assert_eq!(b.completed(), [(1, Outcome::Errno(verdict::EIO))]);
 }
 
@@ -117,7 +92,7 @@ fn a_write_that_is_lost_after_the_deadline_fails_at_once() {
     let (p, ..) = b.issued()[0];
     b.access(0, Access::Inaccessible);
     b.access(1, Access::Inaccessible);
-    pass_answering(&mut b, MS(101), &[0, 1]);
+    b.pass_answering(MS(1), MS(101), &[0, 1]);
     b.said.clear();
     b.brk(p);
     assert_eq!(b.completed(), [(1, Outcome::Errno(verdict::EIO))]);
@@ -163,7 +138,7 @@ fn an_io_error_that_every_path_gives_is_the_volumes_and_demotes_none() {
     for i in 0..40 {
         b.submit(Op::Read, i, 1, i);
         for _ in 0..verdict::AMBIGUOUS_RETRIES {
-            pass_answering(&mut b, MS(11), &[0, 1]);
+            b.pass_answering(MS(1), MS(11), &[0, 1]);
             for (p, t, ..) in b.issued() {
                 b.done(p, t, Status::Errno(verdict::EIO));
             }
@@ -196,18 +171,18 @@ fn many_waits_do_not_use_up_the_retries_of_an_error() {
     let mut b = Bench::up(config(1));
     b.submit(Op::Read, 0, 1, 1);
     for _ in 0..300 {
-        pass_answering(&mut b, MS(17), &[0]);
+        b.pass_answering(MS(1), MS(17), &[0]);
         let (p, t, ..) = b.issued()[0];
         b.done(p, t, Status::Busy);
         if b.now > Instant(4_000_000_000) {
             break;
         }
     }
-    pass_answering(&mut b, MS(17), &[0]);
+    b.pass_answering(MS(1), MS(17), &[0]);
     let (p, t, ..) = b.issued()[0];
     b.done(p, t, Status::Nvme(NvmeStatus::new(0x006)));
     assert!(b.completed().is_empty());
-    pass_answering(&mut b, MS(17), &[0]);
+    b.pass_answering(MS(1), MS(17), &[0]);
     let (p, t, ..) = b.issued()[0];
     b.done(p, t, Status::Ok);
     assert_eq!(b.completed(), [(1, Outcome::Ok)]);
@@ -302,12 +277,12 @@ fn a_connection_that_breaks_as_soon_as_it_stands_does_not_spin() {
 fn a_lost_path_is_tried_again_at_least_every_100_ms() {
     for refused in [true, false] {
         let mut b = Bench::up(config(2));
-        pass_answering(&mut b, MS(1_000), &[0, 1]);
+        b.pass_answering(MS(1), MS(1_000), &[0, 1]);
         b.brk(0);
         b.said.clear();
         let mut last = b.now;
         for _ in 0..1_000 {
-            pass_answering(&mut b, MS(1), &[1]);
+            b.pass_answering(MS(1), MS(1), &[1]);
             for a in std::mem::take(&mut b.said) {
                 if let Action::Connect { path, epoch } = a {
                     // One that is refused is tried every 50 ms, one that is silent every 100 ms.
@@ -327,7 +302,7 @@ fn a_lost_path_is_tried_again_at_least_every_100_ms() {
 #[test]
 fn a_path_that_answers_while_in_probation_does_not_skip_it() {
     let mut b = Bench::up(config(2));
-    pass_answering(&mut b, MS(200), &[0, 1]);
+    b.pass_answering(MS(1), MS(200), &[0, 1]);
     b.brk(0);
     b.pass(MS(60));
     b.bring_up(0, Access::Optimized);
@@ -351,7 +326,7 @@ fn one_loss_keeps_a_path_out_for_a_moment_and_a_flapping_path_is_used_a_handful_
         let mut cycles = 0;
         while b.now < Instant(60_000_000_000) {
             b.brk(0);
-            pass_answering(&mut b, MS(100), &[1]);
+            b.pass_answering(MS(1), MS(100), &[1]);
             flips += count(&b);
             b.said.clear();
             b.bring_up(0, Access::Optimized);
@@ -363,7 +338,7 @@ fn one_loss_keeps_a_path_out_for_a_moment_and_a_flapping_path_is_used_a_handful_
                     status: Status::Ok,
                 });
             }
-            pass_answering(&mut b, MS(up_ms), &[0, 1]);
+            b.pass_answering(MS(1), MS(up_ms), &[0, 1]);
             flips += count(&b);
             b.said.clear();
             cycles += 1;
@@ -374,7 +349,7 @@ fn one_loss_keeps_a_path_out_for_a_moment_and_a_flapping_path_is_used_a_handful_
             flips <= allowed,
             "{flips} flips in {cycles} cycles of {up_ms} ms"
         );
-        pass_answering(&mut b, MS(60_000), &[0, 1]);
+        b.pass_answering(MS(1), MS(60_000), &[0, 1]);
         assert_eq!(count(&b), 1, "it is back at last");
     }
 }
@@ -382,11 +357,11 @@ fn one_loss_keeps_a_path_out_for_a_moment_and_a_flapping_path_is_used_a_handful_
 #[test]
 fn a_loss_of_every_path_keeps_none_of_them_out() {
     let mut b = Bench::up(config(3));
-    pass_answering(&mut b, MS(200), &[0, 1, 2]);
+    b.pass_answering(MS(1), MS(200), &[0, 1, 2]);
     for p in 0..3 {
         b.brk(p);
     }
-    pass_answering(&mut b, MS(60), &[]);
+    b.pass_answering(MS(1), MS(60), &[]);
     for p in 0..3 {
         b.bring_up(p, Access::Optimized);
     }
@@ -414,10 +389,10 @@ fn dnr_on_the_paths_that_are_there_waits_for_those_that_may_come_back() {
     });
     b.done(p, t, dnr);
     assert!(b.completed().is_empty());
-    pass_answering(&mut b, MS(60), &[0]);
+    b.pass_answering(MS(1), MS(60), &[0]);
     b.said.clear();
     b.bring_up(1, Access::Optimized);
-    pass_answering(&mut b, MS(11), &[0, 1]);
+    b.pass_answering(MS(1), MS(11), &[0, 1]);
     let again = b.issued();
     assert_eq!(again[0].0, 1);
     b.core.abandon();
@@ -446,7 +421,7 @@ fn a_volume_that_was_not_there_is_asked_for_again() {
         blocks: 0,
     });
     b.said.clear();
-    pass_answering(&mut b, MS(101), &[0, 1]);
+    b.pass_answering(MS(1), MS(101), &[0, 1]);
     let asked = |a: &Action| matches!(a, Action::Probe { path, volume, .. } if path.0 == 0 && *volume == second);
     assert!(b.said.iter().any(asked));
     let refreshed = |a: &Action| matches!(a, Action::Refresh { path } if path.0 == 0);
@@ -462,7 +437,7 @@ fn a_successor_must_fear_what_was_lost_and_is_not_proven_gone() {
     let (p, ..) = b.issued()[0];
     let lost = b.epoch(p);
     b.brk(p);
-    pass_answering(&mut b, MS(60), &[1 - p]);
+    b.pass_answering(MS(1), MS(60), &[1 - p]);
     b.bring_up(p, Access::Optimized);
     let feared: Vec<_> = b.core.associations().collect();
     assert!(feared.contains(&(PathId(p), lost)));
