@@ -84,6 +84,7 @@ pub fn run(args: &args::Run, runner: &dyn Runner, streams: &mut Streams<'_>) -> 
             events_io: args.events.is_some(),
             #[cfg(feature = "mutants")]
             planted: Default::default(),
+            ..Options::default()
         },
         given: Given {
             policy: policy.map(scenario::policy_name),

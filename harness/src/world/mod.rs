@@ -33,6 +33,8 @@ use simarray::Array;
 pub struct Options {
     /// Record every command in the events (`--events io`).
     pub events_io: bool,
+    /// The scenario's first fault starts before this event of the run, counted from 0, whatever time the scenario gives it.
+    pub fault_at_event: Option<u64>,
     /// Defects on purpose, in the core and in the array, for the test that sees a rule find each of them.
     #[cfg(feature = "mutants")]
     pub planted: Planted,
@@ -66,6 +68,14 @@ pub fn run(
     let mut sim = build(scenario, seed, options)?;
     sim.run(progress)?;
     Ok(report(sim, seed))
+}
+
+/// How many events a run takes up to a virtual time: the places at which `Options::fault_at_event` can put a fault.
+pub fn events_until(scenario: &Scenario, seed: u64, until: Instant) -> Result<u64, WorldError> {
+    let mut sim = build(scenario, seed, Options::default())?;
+    sim.count_until = until;
+    sim.run(&mut |_| {})?;
+    Ok(sim.counted)
 }
 
 fn build(scenario: &Scenario, seed: u64, options: Options) -> Result<sim::Sim, WorldError> {
@@ -126,14 +136,9 @@ fn build(scenario: &Scenario, seed: u64, options: Options) -> Result<sim::Sim, W
         seed,
     );
     w.open = loads.open();
-    Ok(sim::Sim::new(
-        scenario.clone(),
-        &paths,
-        w,
-        cores,
-        configs,
-        loads,
-    ))
+    let mut sim = sim::Sim::new(scenario.clone(), &paths, w, cores, configs, loads);
+    sim.fault_at_event = options.fault_at_event;
+    Ok(sim)
 }
 
 fn report(sim: sim::Sim, seed: u64) -> RunReport {

@@ -50,6 +50,11 @@ pub struct Sim {
     pub stopped: bool,
     pub now: Instant,
     pub livelocked: bool,
+    /// Where the first fault starts, if not at its time.
+    pub fault_at_event: Option<u64>,
+    /// Events before this time are counted in `counted`.
+    pub count_until: Instant,
+    pub counted: u64,
     actions: Actions,
     outs: Vec<Out>,
 }
@@ -90,6 +95,9 @@ impl Sim {
             stopped: false,
             now: Instant::ZERO,
             livelocked: false,
+            fault_at_event: None,
+            count_until: Instant::ZERO,
+            counted: 0,
             actions: Actions::with_capacity(256),
             outs: Vec::with_capacity(64),
         }
@@ -106,6 +114,10 @@ impl Sim {
         self.begin_loads()?;
         let (mut ticks, mut idle, mut last) = (0u64, 0u64, Instant::ZERO);
         loop {
+            if self.fault_at_event == Some(ticks) {
+                self.fault_start(self.now, 0);
+                self.todo()?;
+            }
             let array_at = self.w.array.next_event();
             let queue_at = self.w.queue.next_at();
             let from_array = match (array_at, queue_at) {
@@ -146,6 +158,9 @@ impl Sim {
                 (idle, last) = (0, self.now);
             }
             ticks += 1;
+            if self.now < self.count_until {
+                self.counted = ticks;
+            }
             if ticks & 0x3fff == 0 {
                 progress(self.now);
             }

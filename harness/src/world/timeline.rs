@@ -69,7 +69,8 @@ impl Timeline {
 impl Sim {
     /// Puts the faults of known times into the calendar.
     pub(super) fn plan(&mut self) {
-        for (i, f) in self.timeline.faults.iter().enumerate() {
+        let placed = usize::from(self.fault_at_event.is_some());
+        for (i, f) in self.timeline.faults.iter().enumerate().skip(placed) {
             if let When::At(at) = f.when {
                 let due = Due::FaultStart { fault: i as u32 };
                 self.w.queue.push(Instant(at.0), due);
