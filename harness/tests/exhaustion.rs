@@ -7,7 +7,6 @@
 //! `harness run` takes, and the event at which the fault was.
 
 use harness::fuzz::envelope;
-use harness::scenario::model::FaultKind;
 use harness::scenario::{Scenario, parse, to_toml};
 use harness::world::{Options, events_until, run};
 use protocol::Instant;
