@@ -107,6 +107,10 @@ pub enum Input {
     RemovePath {
         path: PathId,
     },
+    /// Operator: take the size that the paths show, also where it is smaller. Growth needs no such word.
+    TakeSize {
+        volume: VolumeId,
+    },
     /// Operator: fail everything that is queued for want of a path.
     FailQueued {
         volume: VolumeId,
@@ -238,6 +242,12 @@ pub enum Event {
         volume: VolumeId,
         wrong: bool,
     },
+    /// The volume has another size, in blocks: every path that carries its I/O shows so many, or the operator took them.
+    Resized {
+        volume: VolumeId,
+        from: u64,
+        to: u64,
+    },
     /// The path's derived `usable` changed for this volume.
     Usable {
         path: PathId,
@@ -320,5 +330,7 @@ pub enum LossCause {
     Silence,
     /// One attempt exceeded the hard limit.
     Timeout,
+    /// The path said *transitioning* for longer than the array's limit.
+    Transition,
     Removed,
 }

@@ -53,6 +53,9 @@ pub struct Config {
     pub fence: FencePolicy,
     /// How long a lost association is feared where nothing proves it gone.
     pub quiesce: Duration,
+    /// The longest that a path may say *transitioning* before its connection is ended and its states are read anew (NVMe
+    /// identify controller, ANATT; SCSI implicit transition time).
+    pub anatt: Duration,
     /// The array confirms the end of an association (NVMe cross-controller reset).
     pub array_confirms: bool,
     pub block_bytes: u32,

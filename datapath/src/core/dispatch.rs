@@ -102,6 +102,9 @@ impl Core {
         if slot.op.mutates() && self.must_not_be_sent(s) {
             return self.bar(now, s);
         }
+        if self.lost_too_often(now, s) {
+            return self.finish(now, s, Some(EIO), out);
+        }
         if starving {
             return self.wait_for_path(s);
         }
@@ -149,6 +152,17 @@ impl Core {
         }
         self.slots.cold_mut(s).tried = 0;
         self.delay(now, s, times::ROUND_DELAY, out);
+    }
+
+    /// A command that is lost with path after path may be what they are lost for. Both must be true, the number and the time: a
+    /// fabric that flaps takes many attempts in a moment, and a silent one takes a long time for a few.
+    fn lost_too_often(&self, now: Instant, s: u32) -> bool {
+        if !self.slots[s].touched {
+            return false;
+        }
+        let cold = self.slots.cold(s);
+        let limit = self.config.queue_for.max(self.config.io_timeout);
+        cold.losses >= times::LOSSES_MAX && now.since(cold.first_lost_at) >= limit
     }
 
     /// Whether some path could carry the command that has not refused it in this round.

@@ -44,6 +44,8 @@ impl Core {
             self.take_back(s);
             let cold = self.slots.cold_mut(s);
             cold.lost_at = now;
+            cold.losses = cold.losses.saturating_add(1);
+            cold.first_lost_at = cold.first_lost_at.min(now);
             cold.sent = true;
             let op = self.slots[s].op;
             if op == Op::Read && self.config.mutant(Mutant::ForgetsReads) {

@@ -6,7 +6,7 @@
 //!
 //! Where things are: `dispatch` (submit, split, choose, send), `answer` (completions and verdicts), `usable` (what may be
 //! used, derived), `link` (connections), `detect` (silence), `lost` (a verdict and its retries), `fence` (the end of
-//! lost associations), `doubt` (writes in doubt), `no_path` (queueing with a deadline), `quarantine` (failback), `tick` (deadlines).
+//! lost associations), `doubt` (writes in doubt), `size` (resize), `transition` (its deadline), `no_path` (queueing with a deadline), `quarantine` (failback), `tick` (deadlines).
 
 mod answer;
 pub mod api;
@@ -25,11 +25,13 @@ pub mod policy;
 mod quarantine;
 mod ranges;
 mod request;
+mod size;
 mod slots;
 mod state;
 #[cfg(test)]
 mod tests;
 mod tick;
+mod transition;
 mod usable;
 pub mod verdict;
 
@@ -78,6 +80,9 @@ pub mod times {
     pub const FENCE_PATIENCE: Duration = Duration::from_millis(50);
     /// An I/O that every path refused waits this long before the next round.
     pub const ROUND_DELAY: Duration = Duration::from_millis(10);
+    /// An I/O that was lost with its path this many times, and for as long as a path may be missing, is the array's trouble, or
+    /// what troubles the array: it must not take every path down in turn for ever.
+    pub const LOSSES_MAX: u8 = 8;
     /// Calls that come later than this after the deadline mean that the loop itself lagged.
     pub const LAG: Duration = Duration::from_millis(5);
 }
@@ -221,6 +226,7 @@ impl Core {
             Input::FenceFailed { path, epoch } => self.fence_failed(now, path.0, epoch),
             Input::AddPath { path } => self.add_path(now, path.0, out),
             Input::RemovePath { path } => self.remove_path(now, path.0, out),
+            Input::TakeSize { volume } => self.take_size(now, volume, out),
             Input::FailQueued { volume } => self.fail_waiting(now, volume, verdict::EIO, out),
             Input::Peer(message) => self.peer(now, message, out),
         }

@@ -80,6 +80,9 @@ pub struct Cold {
     pub ambiguous: u8,
     /// Times that it was asked to wait: each wait is longer.
     pub waits: u8,
+    /// Attempts that were lost with their path, and when the first was.
+    pub losses: u8,
+    pub first_lost_at: Instant,
 }
 
 const CLEAN: Cold = Cold {
@@ -95,6 +98,8 @@ const CLEAN: Cold = Cold {
     entangled: false,
     ambiguous: 0,
     waits: 0,
+    losses: 0,
+    first_lost_at: Instant::MAX,
 };
 
 impl Slot {

@@ -49,6 +49,8 @@ pub struct PathState {
     /// The volume whose identity is asked next, where several are in question.
     pub asked_volume: u16,
     pub silent_loss: bool,
+    /// When the oldest transition of a volume's access on this path is overdue; `Instant::MAX`: there is none.
+    pub overdue_at: Instant,
 }
 
 impl PathState {
@@ -84,6 +86,7 @@ impl PathState {
             asked_at: None,
             asked_volume: 0,
             silent_loss: false,
+            overdue_at: Instant::MAX,
         }
     }
 }
@@ -107,6 +110,10 @@ pub struct PathVolume {
     pub verified: Shown,
     /// The path's last word was that the volume is not there, or lost for good.
     pub gone: bool,
+    /// The size that it shows; 0: it has not said.
+    pub blocks: u64,
+    /// Since when its access is in transition; `Instant::MAX`: it is not.
+    pub transition_at: Instant,
 }
 
 impl Default for PathVolume {
@@ -115,6 +122,8 @@ impl Default for PathVolume {
             access: Access::Inaccessible,
             verified: Shown::Unknown,
             gone: false,
+            blocks: 0,
+            transition_at: Instant::MAX,
         }
     }
 }

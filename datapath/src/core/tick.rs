@@ -17,6 +17,7 @@ impl Core {
         for path in self.path_indices() {
             next = next.min(self.tick_link(now, path, out));
             next = next.min(self.judge_silence(now, path, out));
+            next = next.min(self.judge_transition(now, path, out));
             // First what is asked for a reason: its probe serves as the idle one.
             next = next.min(self.tick_refresh(now, path, out));
             next = next.min(self.tick_probe(now, path, out));

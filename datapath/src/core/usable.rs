@@ -54,6 +54,7 @@ impl Core {
                 clear |= if p.health == Health::Suspect { 0 } else { bit };
             }
         }
+        let (sound, clear) = self.whole_ones(v, sound, clear);
         // Paths in quarantine are the last resort: used only while nothing else is known to answer.
         let usable = if clear != 0 { sound } else { capable };
         let volume = &mut self.volumes[v];
@@ -70,6 +71,7 @@ impl Core {
         let mut list = std::mem::take(&mut self.volumes[v].candidates);
         self.best_of(v, usable, &mut list);
         self.volumes[v].candidates = list;
+        self.grow(v, out);
         let starving = usable == 0;
         let was_starving = self.volumes[v].starved_at != Instant::MAX;
         match (was_starving, starving) {
@@ -123,6 +125,7 @@ impl Core {
         if !access.accessible() {
             self.ask_again(now, path);
         }
+        self.note_transition(now, path, v, access);
         if self.config.mutant(Mutant::StaleCandidates) {
             return;
         }
@@ -148,13 +151,13 @@ impl Core {
             Some(_) => Shown::Wrong,
             None => Shown::Absent,
         };
-        if verified == Shown::Right && blocks > 0 {
-            self.volumes[v].blocks = blocks;
-        }
         let was = self.pv(path, v).verified;
         let pv = self.pv_mut(path, v);
         pv.verified = verified;
         pv.gone = verified != Shown::Right || pv.access == Access::Lost;
+        if verified == Shown::Right && blocks > 0 {
+            pv.blocks = blocks;
+        }
         if was != verified && (verified == Shown::Wrong || was == Shown::Wrong) {
             out.event(Event::Identity {
                 path: PathId(path),

@@ -24,6 +24,7 @@ pub fn up(policy: Policy, paths: u16, out: &mut Actions) -> Core {
         queue_for: Duration::from_secs(30),
         fence: FencePolicy::InDoubt,
         quiesce: Duration::from_secs(12),
+        anatt: Duration::from_secs(10),
         array_confirms: true,
         block_bytes: 512,
         volumes: vec![VolumeConfig {

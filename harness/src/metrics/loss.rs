@@ -37,6 +37,7 @@ fn cause_name(cause: LossCause) -> &'static str {
         LossCause::Broken => "reset",
         LossCause::Silence => "silence",
         LossCause::Timeout => "timeout",
+        LossCause::Transition => "transition",
         LossCause::Removed => "removed",
     }
 }

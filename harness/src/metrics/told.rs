@@ -88,6 +88,7 @@ impl Recorder {
             | Event::Health { .. }
             | Event::Admin { .. }
             | Event::Identity { .. }
+            | Event::Resized { .. }
             | Event::Illegal { .. }
             | Event::Closed { .. }
             | Event::DoubtsFull { .. }

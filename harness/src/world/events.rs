@@ -85,6 +85,10 @@ pub fn record(w: &mut Shared, now: Instant, core: usize, event: &Event) {
                 format!("vol{} {what}", volume.0),
             );
         }
+        Event::Resized { volume, from, to } => {
+            let text = format!("vol{}: {from} blocks before, {to} now", volume.0);
+            tell(w, "resized", None, text);
+        }
         Event::Usable {
             path,
             volume,

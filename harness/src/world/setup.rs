@@ -6,11 +6,13 @@
 use crate::scenario::model::{ArrayFence, Cache, FencePolicy, Policy, Scenario, Tail};
 use crate::scenario::topology::PathSpec;
 use datapath::core as dp;
-use protocol::{Identity, PathId};
+use protocol::{Duration, Identity, PathId};
 use simarray::api as sim;
 
 /// Largest transfer of one command, in bytes.
 const MAX_TRANSFER_BYTES: u32 = 1 << 20;
+/// The longest that a transition may take: what Linux' nvmet tells its hosts (identify controller, ANATT).
+const ANATT: Duration = Duration::from_secs(10);
 /// More than any scenario keeps outstanding on one shard.
 const MAX_REQUESTS: u32 = 1 << 20;
 
@@ -95,6 +97,7 @@ pub fn core(s: &Scenario, paths: &[PathSpec], shard: u16) -> dp::Config {
             FencePolicy::None => dp::FencePolicy::None,
         },
         quiesce: s.datapath.quiesce,
+        anatt: ANATT,
         array_confirms: s.array.fence == ArrayFence::Ccr,
         block_bytes: s.array.block,
         volumes: (0..s.volumes.len())

@@ -3,6 +3,7 @@
 mod deadlines;
 mod doubt;
 mod failover;
+mod limits;
 mod review;
 mod states;
 
@@ -29,6 +30,7 @@ pub fn config(paths: usize) -> Config {
         queue_for: Duration::from_secs(30),
         fence: FencePolicy::Hold,
         quiesce: Duration::from_secs(12),
+        anatt: Duration::from_secs(10),
         array_confirms: true,
         block_bytes: 512,
         volumes: vec![VolumeConfig {

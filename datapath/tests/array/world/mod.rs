@@ -182,6 +182,7 @@ pub fn config(paths: usize, policy: Policy) -> Config {
         queue_for: Duration::from_secs(30),
         fence: FencePolicy::Hold,
         quiesce: Duration::from_secs(12),
+        anatt: Duration::from_secs(10),
         array_confirms: true,
         block_bytes: 512,
         volumes: vec![VolumeConfig {
