@@ -1,0 +1,35 @@
+//! The loop that `ci/instructions` counts: `per_io POLICY PATHS IOS` runs it, `per_io` alone prints the policies' names.
+
+#[path = "../tests/common/mod.rs"]
+mod common;
+#[path = "../tests/common/steady.rs"]
+mod steady;
+
+use common::{POLICIES, request, up};
+use std::process::ExitCode;
+use steady::Steady;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments.is_empty() {
+        for (_, name) in POLICIES {
+            println!("{name}");
+        }
+        return ExitCode::SUCCESS;
+    }
+    let number = |at: usize| arguments.get(at)?.parse::<u64>().ok();
+    let policy = POLICIES.iter().find(|(_, name)| *name == arguments[0]);
+    let (Some((policy, _)), Some(paths @ 1..=128), Some(ios)) = (policy, number(1), number(2))
+    else {
+        eprintln!(
+            "usage: per_io [POLICY PATHS IOS]: a policy's name, 1 to 128 paths, how many I/Os"
+        );
+        return ExitCode::from(2);
+    };
+    let mut steady = Steady::new(*policy, paths as u16);
+    for _ in 0..ios {
+        steady.step();
+    }
+    steady.end();
+    ExitCode::SUCCESS
+}
