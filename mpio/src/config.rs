@@ -1,0 +1,273 @@
+//! `mpio.toml`: the daemon, the datapath's table (the one that scenarios have), and the volumes with their paths.
+
+use datapath::core::{FencePolicy, Policy};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    #[serde(default)]
+    pub daemon: Daemon,
+    #[serde(default)]
+    pub datapath: Datapath,
+    #[serde(default, rename = "volume")]
+    pub volumes: Vec<Volume>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Daemon {
+    /// Where `mpio status` and `mpio stop` find the daemon.
+    pub socket: PathBuf,
+}
+
+impl Default for Daemon {
+    fn default() -> Self {
+        Daemon {
+            socket: PathBuf::from("/run/mpio.sock"),
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Datapath {
+    pub policy: PolicyName,
+    /// Hard limit of one attempt.
+    #[serde(with = "humantime_serde")]
+    pub io_timeout: Duration,
+    pub no_path: NoPath,
+    pub fence: Fence,
+}
+
+impl Default for Datapath {
+    fn default() -> Self {
+        Datapath {
+            policy: PolicyName::Adaptive,
+            io_timeout: Duration::from_secs(5),
+            no_path: NoPath::default(),
+            fence: Fence::InDoubt,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NoPath {
+    /// How long I/O waits while a volume has no usable path.
+    #[serde(with = "humantime_serde")]
+    pub queue_for: Duration,
+}
+
+impl Default for NoPath {
+    fn default() -> Self {
+        NoPath {
+            queue_for: Duration::from_secs(30),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PolicyName {
+    Adaptive,
+    RoundRobin,
+    QueueDepth,
+    LeastBytes,
+    Numa,
+    Failover,
+}
+
+impl From<PolicyName> for Policy {
+    fn from(name: PolicyName) -> Policy {
+        match name {
+            PolicyName::Adaptive => Policy::Adaptive,
+            PolicyName::RoundRobin => Policy::RoundRobin,
+            PolicyName::QueueDepth => Policy::QueueDepth,
+            PolicyName::LeastBytes => Policy::LeastBytes,
+            PolicyName::Numa => Policy::Numa,
+            PolicyName::Failover => Policy::Failover,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fence {
+    InDoubt,
+    Hold,
+}
+
+impl From<Fence> for FencePolicy {
+    fn from(fence: Fence) -> FencePolicy {
+        match fence {
+            Fence::InDoubt => FencePolicy::InDoubt,
+            Fence::Hold => FencePolicy::Hold,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Volume {
+    pub name: String,
+    /// The kernel's per-path block devices.
+    pub paths: Vec<PathBuf>,
+    /// What every path must say it is, as `wwid` in sysfs has it. Without it, what the first path says.
+    pub identity: Option<String>,
+    /// Requests that ublk may have outstanding.
+    #[serde(default = "default_depth")]
+    pub depth: u16,
+}
+
+fn default_depth() -> u16 {
+    64
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("{file}: {source}")]
+    Read {
+        file: PathBuf,
+        source: std::io::Error,
+    },
+    #[error("{file}: {source}")]
+    Toml {
+        file: PathBuf,
+        source: Box<toml::de::Error>,
+    },
+    #[error("{file}: {what}")]
+    Wrong { file: PathBuf, what: String },
+}
+
+impl Config {
+    pub fn load(file: &Path) -> Result<Config, ConfigError> {
+        let text = std::fs::read_to_string(file).map_err(|source| ConfigError::Read {
+            file: file.into(),
+            source,
+        })?;
+        Config::parse(&text, file)
+    }
+
+    pub fn parse(text: &str, file: &Path) -> Result<Config, ConfigError> {
+        let config: Config = toml::from_str(text).map_err(|source| ConfigError::Toml {
+            file: file.into(),
+            source: Box::new(source),
+        })?;
+        config.check().map_err(|what| ConfigError::Wrong {
+            file: file.into(),
+            what,
+        })?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if self.volumes.is_empty() {
+            return Err("no [[volume]]: the daemon would have nothing to serve".into());
+        }
+        if self.datapath.io_timeout < Duration::from_millis(100) {
+            return Err(
+                "datapath.io_timeout is below 100ms: every slow command would condemn its path"
+                    .into(),
+            );
+        }
+        let mut owners: BTreeMap<&Path, &str> = BTreeMap::new();
+        let mut names: BTreeMap<&str, ()> = BTreeMap::new();
+        for v in &self.volumes {
+            let name = &v.name;
+            let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+            if name.is_empty() || !name.chars().all(plain) {
+                return Err(format!(
+                    "volume \"{name}\": a name has letters, digits, '-', '_' and '.'"
+                ));
+            }
+            if names.insert(name, ()).is_some() {
+                return Err(format!("volume \"{name}\" is there twice"));
+            }
+            if v.paths.is_empty() || v.paths.len() > datapath::core::PATHS_MAX {
+                return Err(format!(
+                    "volume \"{name}\" has {} paths: 1 to {} are possible",
+                    v.paths.len(),
+                    datapath::core::PATHS_MAX
+                ));
+            }
+            if !(1..=1024).contains(&v.depth) {
+                return Err(format!(
+                    "volume \"{name}\": depth = {} (1 to 1024)",
+                    v.depth
+                ));
+            }
+            for p in &v.paths {
+                if !p.is_absolute() {
+                    return Err(format!(
+                        "volume \"{name}\": {} is no absolute path of a device",
+                        p.display()
+                    ));
+                }
+                if let Some(other) = owners.insert(p, name) {
+                    return Err(format!(
+                        "{} is a path of \"{other}\" and of \"{name}\": a device belongs to one volume, once",
+                        p.display()
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config, String> {
+        Config::parse(text, Path::new("mpio.toml")).map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn the_smallest_file_has_every_default() {
+        let c = parse("[[volume]]\nname = \"db\"\npaths = [\"/dev/sda\", \"/dev/sdb\"]\n").unwrap();
+        assert_eq!(c.datapath.io_timeout, Duration::from_secs(5));
+        assert_eq!(c.datapath.no_path.queue_for, Duration::from_secs(30));
+        assert_eq!(c.volumes[0].depth, 64);
+    }
+
+    #[test]
+    fn what_is_wrong_is_named() {
+        let volume = "[[volume]]\nname = \"db\"\npaths = [\"/dev/sda\"]\n";
+        for (text, why) in [
+            (String::new(), "nothing to serve"),
+            (format!("{volume}{volume}"), "is there twice"),
+            (
+                format!("{volume}[[volume]]\nname = \"x\"\npaths = [\"/dev/sda\"]\n"),
+                "belongs to one volume",
+            ),
+            (
+                "[[volume]]\nname = \"a b\"\npaths = [\"/dev/sda\"]\n".into(),
+                "a name has letters",
+            ),
+            ("[[volume]]\nname = \"a\"\npaths = []\n".into(), "0 paths"),
+            (
+                "[[volume]]\nname = \"a\"\npaths = [\"sda\"]\n".into(),
+                "no absolute path",
+            ),
+            (format!("{volume}depth = 0\n"), "1 to 1024"),
+            (format!("{volume}colour = 1\n"), "unknown field `colour`"),
+            (
+                format!("[datapath]\npolicy = \"best\"\n{volume}"),
+                "unknown variant `best`",
+            ),
+            (
+                format!("[datapath]\nio_timeout = \"1ms\"\n{volume}"),
+                "below 100ms",
+            ),
+        ] {
+            let error = parse(&text).unwrap_err();
+            assert!(error.contains(why), "{error}");
+            assert!(error.starts_with("mpio.toml: "), "{error}");
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! All of libublk is behind this file: making and ending a ublk device, and one queue's descriptors and commands. The queue's
+//! commands go on the shard's own ring: libublk's stock loop binds a ring to one device, and spins while it stops.
+
+use io_uring::{opcode, squeue, types};
+use libublk::ctrl::{UblkCtrl, UblkCtrlBuilder};
+use libublk::io::UblkDev;
+use libublk::{UblkFlags, sys};
+use protocol::Op;
+use std::sync::Arc;
+
+#[derive(Debug, thiserror::Error)]
+pub enum FrontError {
+    #[error("{step}: {source}; is the module ublk_drv loaded, and is this root?")]
+    Ublk {
+        step: &'static str,
+        source: libublk::UblkError,
+    },
+    #[error("mapping the descriptors of queue {queue}: {source}")]
+    Map { queue: u16, source: std::io::Error },
+}
+
+/// One ublk device, from the control side.
+pub struct Front {
+    ctrl: UblkCtrl,
+    pub dev: Arc<UblkDev>,
+}
+
+/// What a device is to be.
+pub struct Wanted {
+    pub depth: u16,
+    pub bytes: u64,
+    pub block_bytes: u32,
+    pub buffer_bytes: u32,
+}
+
+fn failed(step: &'static str) -> impl Fn(libublk::UblkError) -> FrontError {
+    move |source| FrontError::Ublk { step, source }
+}
+
+impl Front {
+    pub fn add(wanted: &Wanted) -> Result<Front, FrontError> {
+        let ctrl = UblkCtrlBuilder::default()
+            .name("mpio")
+            .id(-1)
+            .nr_queues(1)
+            .depth(wanted.depth)
+            .io_buf_bytes(wanted.buffer_bytes)
+            .dev_flags(UblkFlags::UBLK_DEV_F_ADD_DEV)
+            .build()
+            .map_err(failed("adding a ublk device"))?;
+        let init = |dev: &mut UblkDev| {
+            dev.set_default_params(wanted.bytes);
+            let basic = &mut dev.tgt.params.basic;
+            basic.attrs |= sys::UBLK_ATTR_FUA;
+            basic.logical_bs_shift = wanted.block_bytes.trailing_zeros() as u8;
+            basic.physical_bs_shift = basic.physical_bs_shift.max(basic.logical_bs_shift);
+            basic.max_sectors = wanted.buffer_bytes >> 9;
+            Ok(())
+        };
+        let dev =
+            UblkDev::new(ctrl.get_name(), init, &ctrl).map_err(failed("opening /dev/ublkcN"))?;
+        Ok(Front {
+            ctrl,
+            dev: Arc::new(dev),
+        })
+    }
+
+    /// What the thread that will serve the queue calls first; returns its id for `configure`.
+    pub fn init_thread() -> libc::pid_t {
+        UblkCtrl::init_queue_thread()
+    }
+
+    pub fn configure(&self, tid: libc::pid_t) -> Result<(), FrontError> {
+        let done = self.ctrl.configure_queue(&self.dev, 0, tid);
+        done.map(|_| ()).map_err(failed("configuring the queue"))
+    }
+
+    /// Makes `/dev/ublkbN` appear. Blocks until the queue has fetched, and reads partitions through the queue.
+    pub fn start(&self) -> Result<(), FrontError> {
+        let done = self.ctrl.start_dev(&self.dev);
+        done.map(|_| ()).map_err(failed("starting the device"))
+    }
+
+    pub fn path(&self) -> String {
+        self.ctrl.get_bdev_path()
+    }
+
+    /// `/dev/ublkbN` goes; what is outstanding ends first, and the queue is told to abort.
+    pub fn stop(&self) -> Result<(), FrontError> {
+        self.ctrl
+            .stop_dev()
+            .map(|_| ())
+            .map_err(failed("stopping the device"))
+    }
+
+    /// Only after the queue's mapping is gone: the kernel waits for the last user of `/dev/ublkcN`.
+    pub fn delete(self) -> Result<(), FrontError> {
+        drop(self.dev);
+        self.ctrl
+            .del_dev()
+            .map(|_| ())
+            .map_err(failed("deleting the device"))
+    }
+}
+
+/// One request of the kernel.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked {
+    /// `None`: an operation that this daemon does not serve.
+    pub op: Option<Op>,
+    pub sector: u64,
+    pub sectors: u32,
+    pub fua: bool,
+    pub failfast: bool,
+}
+
+/// One queue's descriptors, mapped.
+pub struct Queue {
+    cdev: i32,
+    id: u16,
+    pub depth: u16,
+    iods: *mut libc::c_void,
+    bytes: usize,
+}
+
+impl Queue {
+    pub fn map(dev: &UblkDev, id: u16) -> Result<Queue, FrontError> {
+        let depth = dev.dev_info.queue_depth;
+        let cdev = dev.tgt.fds[0];
+        let page = |n: usize| n.div_ceil(4096) * 4096;
+        let one = size_of::<sys::ublksrv_io_desc>();
+        let bytes = page(usize::from(depth) * one);
+        let offset = usize::from(id) * page(sys::UBLK_MAX_QUEUE_DEPTH as usize * one);
+        // SAFETY: a new mapping at an address that the kernel chooses; `cdev` is open for as long as `dev` lives.
+        let iods = unsafe {
+            let flags = libc::MAP_SHARED | libc::MAP_POPULATE;
+            libc::mmap(
+                std::ptr::null_mut(),
+                bytes,
+                libc::PROT_READ,
+                flags,
+                cdev,
+                offset as i64,
+            )
+        };
+        if iods == libc::MAP_FAILED {
+            return Err(FrontError::Map {
+                queue: id,
+                source: std::io::Error::last_os_error(),
+            });
+        }
+        Ok(Queue {
+            cdev,
+            id,
+            depth,
+            iods,
+            bytes,
+        })
+    }
+
+    /// All buffers are named to the kernel by the fetch commands; without this word START_DEV waits for ever.
+    pub fn fetched(dev: &UblkDev) {
+        dev.notify_buffer_registration_complete(false);
+    }
+
+    /// What the kernel asks under this tag. Only between a fetch that came back and its commit.
+    pub fn asked(&self, tag: u16) -> Asked {
+        assert!(tag < self.depth);
+        // SAFETY: within the mapping, whose entries are plain data that the kernel wrote before it completed the fetch.
+        let iod = unsafe {
+            self.iods
+                .cast::<sys::ublksrv_io_desc>()
+                .add(usize::from(tag))
+                .read_volatile()
+        };
+        Asked {
+            op: match iod.op_flags & 0xff {
+                sys::UBLK_IO_OP_READ => Some(Op::Read),
+                sys::UBLK_IO_OP_WRITE => Some(Op::Write),
+                sys::UBLK_IO_OP_FLUSH => Some(Op::Flush),
+                _ => None,
+            },
+            sector: iod.start_sector,
+            sectors: iod.nr_sectors,
+            fua: iod.op_flags & sys::UBLK_IO_F_FUA != 0,
+            failfast: iod.op_flags & sys::UBLK_IO_F_FAILFAST_TRANSPORT != 0,
+        }
+    }
+
+    pub fn fetch(&self, tag: u16, buffer: u64) -> squeue::Entry {
+        self.command(tag, sys::UBLK_U_IO_FETCH_REQ, -1, buffer)
+    }
+
+    /// Ends the request with `result` (bytes, or a negative errno) and asks for the tag's next one, whose data come into, or go
+    /// out of, `buffer`. A read's data are copied out of it at this command.
+    pub fn commit(&self, tag: u16, result: i32, buffer: u64) -> squeue::Entry {
+        self.command(tag, sys::UBLK_U_IO_COMMIT_AND_FETCH_REQ, result, buffer)
+    }
+
+    fn command(&self, tag: u16, op: u32, result: i32, buffer: u64) -> squeue::Entry {
+        let mut bytes = [0u8; 16];
+        bytes[0..2].copy_from_slice(&self.id.to_ne_bytes());
+        bytes[2..4].copy_from_slice(&tag.to_ne_bytes());
+        bytes[4..8].copy_from_slice(&result.to_ne_bytes());
+        bytes[8..16].copy_from_slice(&buffer.to_ne_bytes());
+        opcode::UringCmd16::new(types::Fd(self.cdev), op)
+            .cmd(bytes)
+            .build()
+    }
+}
+
+// SAFETY: the mapping belongs to the process, and only the thread that owns the queue reads it.
+unsafe impl Send for Queue {}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        // SAFETY: the mapping is this queue's own, and nothing borrows from it.
+        unsafe { libc::munmap(self.iods, self.bytes) };
+    }
+}

@@ -1,0 +1,307 @@
+//! `mpio serve`: from the configuration to running devices, and back to none.
+#![forbid(unsafe_code)]
+
+use crate::admin::{Admin, AdminError};
+use crate::config::{self, Config};
+use crate::device::{self, Device, DeviceError};
+use crate::front::{Front, FrontError, Queue, Wanted};
+use crate::shard::{BlockPath, Pool, Served, Shard, Snapshot, VolumeIo};
+use datapath::core::{self as dp, Core};
+use protocol::{Duration, Instant};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use std::io;
+use std::path::PathBuf;
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Mutex};
+
+/// Bytes of one request at most; smaller where a path takes less, since a request is never sent in pieces.
+const BUFFER_BYTES: u64 = 128 << 10;
+/// Buffers of a queue beside those of its tags: for probes, and in place of those that a stuck command may touch.
+const SPARES_PER_PATH: usize = 4;
+
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    #[error(transparent)]
+    Admin(#[from] AdminError),
+    #[error("volume \"{volume}\": {source}")]
+    Device { volume: String, source: DeviceError },
+    #[error("volume \"{volume}\": {source}")]
+    Front { volume: String, source: FrontError },
+    #[error("volume \"{volume}\": {what}")]
+    Volume { volume: String, what: String },
+    #[error("{doing}: {source}")]
+    System {
+        doing: &'static str,
+        source: io::Error,
+    },
+}
+
+fn system(doing: &'static str) -> impl Fn(io::Error) -> ServeError {
+    move |source| ServeError::System { doing, source }
+}
+
+/// What is known of a volume's paths before anything is opened.
+struct Plan {
+    name: String,
+    depth: u16,
+    devices: Vec<Device>,
+    wwid: String,
+    bytes: u64,
+    block_bytes: u32,
+    buffer_bytes: u32,
+}
+
+fn plan(v: &config::Volume) -> Result<Plan, ServeError> {
+    let wrong = |what: String| ServeError::Volume {
+        volume: v.name.clone(),
+        what,
+    };
+    let look = |p: &PathBuf| {
+        Device::look(p).map_err(|source| ServeError::Device {
+            volume: v.name.clone(),
+            source,
+        })
+    };
+    let devices = v.paths.iter().map(look).collect::<Result<Vec<_>, _>>()?;
+    let wwid = match (&v.identity, devices.iter().find_map(|d| d.wwid.clone())) {
+        (Some(given), _) => given.clone(),
+        (None, Some(shown)) => shown,
+        (None, None) => return Err(wrong("no path shows a wwid, and identity is not given: nothing tells that they are one volume".into())),
+    };
+    for d in &devices {
+        match &d.wwid {
+            Some(shown) if *shown != wwid => {
+                return Err(wrong(format!(
+                    "{} is \"{shown}\", not \"{wwid}\": the paths show different volumes",
+                    d.path.display()
+                )));
+            }
+            Some(_) => {}
+            None => {
+                return Err(wrong(format!(
+                    "{} shows no wwid: its identity cannot be verified",
+                    d.path.display()
+                )));
+            }
+        }
+    }
+    let first = &devices[0];
+    for d in &devices {
+        if (d.bytes, d.block_bytes) != (first.bytes, first.block_bytes) {
+            return Err(wrong(format!(
+                "{} has {} bytes in blocks of {}, {} has {} in {}: paths of one volume agree",
+                d.path.display(),
+                d.bytes,
+                d.block_bytes,
+                first.path.display(),
+                first.bytes,
+                first.block_bytes
+            )));
+        }
+    }
+    let limit = devices
+        .iter()
+        .map(|d| d.max_bytes)
+        .min()
+        .unwrap_or(BUFFER_BYTES);
+    let buffer = limit.min(BUFFER_BYTES) / 4096 * 4096;
+    if buffer < 4096 || first.bytes == 0 {
+        return Err(wrong(format!(
+            "{} takes {limit} bytes at once and has {}: too little to be served",
+            first.path.display(),
+            first.bytes
+        )));
+    }
+    Ok(Plan {
+        name: v.name.clone(),
+        depth: v.depth,
+        wwid,
+        bytes: first.bytes,
+        block_bytes: first.block_bytes,
+        buffer_bytes: buffer as u32,
+        devices,
+    })
+}
+
+fn core(config: &Config, plan: &Plan) -> dp::Config {
+    let time = |t: std::time::Duration| {
+        Duration::from_nanos(t.as_nanos().min(u128::from(u64::MAX)) as u64)
+    };
+    dp::Config {
+        shard: 0,
+        shards: 1,
+        policy: config.datapath.policy.into(),
+        io_timeout: time(config.datapath.io_timeout),
+        queue_for: time(config.datapath.no_path.queue_for),
+        fence: config.datapath.fence.into(),
+        // On a kernel block path time proves nothing: only a command that has come back does.
+        quiesce: Duration::MAX,
+        anatt: Duration::from_secs(60),
+        array_confirms: false,
+        block_bytes: plan.block_bytes,
+        volumes: vec![dp::VolumeConfig {
+            identity: device::identity(&plan.wwid),
+            blocks: plan.bytes / u64::from(plan.block_bytes),
+            max_blocks: plan.buffer_bytes / plan.block_bytes,
+        }],
+        paths: plan
+            .devices
+            .iter()
+            .map(|_| dp::PathConfig {
+                present: true,
+                distance: 10,
+            })
+            .collect(),
+        max_requests: u32::from(plan.depth) * 2,
+        prior: Vec::new(),
+        first_epoch: dp::Epoch(0),
+    }
+}
+
+/// Serves until it is told to stop, by a signal or over the socket.
+pub fn serve(config: &Config) -> Result<(), ServeError> {
+    let admin = Admin::bind(&config.daemon.socket)?;
+    let plans = config
+        .volumes
+        .iter()
+        .map(plan)
+        .collect::<Result<Vec<_>, _>>()?;
+    let mut fronts = Vec::new();
+    for p in &plans {
+        let added = add(p);
+        match added {
+            Ok(front) => fronts.push(front),
+            Err(e) => {
+                end(fronts);
+                return Err(e);
+            }
+        }
+    }
+    let (stop, stops) = mpsc::channel();
+    signals(stop.clone())?;
+    let snapshot = Arc::new(Mutex::new(Snapshot::default()));
+    admin
+        .serve(snapshot.clone(), stop.clone())
+        .map_err(system("starting the admin socket's thread"))?;
+    let served = served(config, plans, &fronts);
+    let (told, tid) = mpsc::channel();
+    let shard = std::thread::Builder::new()
+        .name("shard-0".into())
+        .spawn(move || {
+            let _ = told.send(Front::init_thread());
+            let done = Shard::new(served?, std::time::Instant::now(), snapshot)
+                .and_then(Shard::run)
+                .map_err(system("running the shard"));
+            // The end of the shard is the end of the daemon, whatever the cause.
+            let _ = stop.send(());
+            done
+        });
+    let shard = shard.map_err(system("starting the shard's thread"))?;
+    let started = start(&fronts, config, &tid);
+    if started.is_ok() {
+        let _ = stops.recv();
+        eprintln!("stopping");
+    }
+    for front in &fronts {
+        let _ = front.stop();
+    }
+    let panicked = || io::Error::other("the shard's thread panicked");
+    let ran = shard
+        .join()
+        .unwrap_or_else(|_| Err(system("running the shard")(panicked())));
+    end(fronts);
+    started.and(ran)
+}
+
+fn add(p: &Plan) -> Result<Front, ServeError> {
+    let wanted = Wanted {
+        depth: p.depth,
+        bytes: p.bytes,
+        block_bytes: p.block_bytes,
+        buffer_bytes: p.buffer_bytes,
+    };
+    Front::add(&wanted).map_err(|source| ServeError::Front {
+        volume: p.name.clone(),
+        source,
+    })
+}
+
+/// What the shard needs of each volume; made before its thread, so that what fails says which volume it was.
+fn served(config: &Config, plans: Vec<Plan>, fronts: &[Front]) -> Result<Vec<Served>, ServeError> {
+    let mut all = Vec::new();
+    for (at, (p, front)) in plans.into_iter().zip(fronts).enumerate() {
+        let volume = || p.name.clone();
+        let core = Core::new(core(config, &p), Instant::ZERO).map_err(|e| ServeError::Volume {
+            volume: volume(),
+            what: e.to_string(),
+        })?;
+        let queue = Queue::map(&front.dev, 0).map_err(|source| ServeError::Front {
+            volume: volume(),
+            source,
+        })?;
+        let spares = usize::from(p.depth) + p.devices.len() * SPARES_PER_PATH;
+        let pool = Pool::new(p.depth, spares, p.buffer_bytes as usize)
+            .map_err(system("mapping the buffers"))?;
+        let paths = p
+            .devices
+            .iter()
+            .map(|d| BlockPath::new(d.path.clone(), d.sys.clone()));
+        let io = VolumeIo::new(
+            at as u16,
+            &p.name,
+            front.path(),
+            queue,
+            pool,
+            paths.collect(),
+            p.block_bytes,
+            p.bytes,
+        );
+        all.push(Served {
+            core,
+            io,
+            dev: front.dev.clone(),
+        });
+    }
+    Ok(all)
+}
+
+fn start(fronts: &[Front], config: &Config, tid: &mpsc::Receiver<i32>) -> Result<(), ServeError> {
+    let ended = |_| system("starting the shard")(io::Error::other("its thread ended at once"));
+    let tid = tid.recv().map_err(ended)?;
+    for (front, v) in fronts.iter().zip(&config.volumes) {
+        let done = front.configure(tid).and_then(|()| front.start());
+        done.map_err(|source| ServeError::Front {
+            volume: v.name.clone(),
+            source,
+        })?;
+        println!("{} is {}", v.name, front.path());
+    }
+    println!("ready");
+    Ok(())
+}
+
+fn signals(stop: Sender<()>) -> Result<(), ServeError> {
+    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])
+        .map_err(system("watching for signals"))?;
+    let watch = move || {
+        for _ in signals.forever() {
+            let _ = stop.send(());
+        }
+    };
+    let thread = std::thread::Builder::new()
+        .name("signals".into())
+        .spawn(watch);
+    thread
+        .map(|_| ())
+        .map_err(system("starting the signals' thread"))
+}
+
+/// No device is left behind.
+fn end(fronts: Vec<Front>) {
+    for front in fronts {
+        let path = front.path();
+        if let Err(e) = front.delete() {
+            eprintln!("{path}: {e}");
+        }
+    }
+}

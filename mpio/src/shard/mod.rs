@@ -1,0 +1,224 @@
+//! A shard: one thread, one ring, one core per volume. It reads the clock once per batch of completions.
+
+mod driver;
+mod log;
+mod paths;
+mod pool;
+
+pub use driver::VolumeIo;
+pub use paths::{BlockPath, Seen};
+pub use pool::Pool;
+
+use datapath::core::{Actions, Core, Input};
+use datapath::ring::carry_out;
+use driver::{Driver, Kind};
+use io_uring::{IoUring, types};
+use libublk::io::UblkDev;
+use protocol::{Duration, Instant};
+use serde::Serialize;
+use std::io;
+use std::sync::{Arc, Mutex};
+
+/// What the admin socket tells: refreshed by the shard, read by anybody, never waited for by I/O for longer than a copy.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Snapshot {
+    pub volumes: Vec<VolumeSeen>,
+}
+
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct VolumeSeen {
+    pub name: String,
+    pub device: String,
+    pub bytes: u64,
+    pub ios: u64,
+    pub errors: u64,
+    /// Buffers that a command which was given up may still touch.
+    pub parked_buffers: u32,
+    pub paths: Vec<Seen>,
+}
+
+/// How often the snapshot is made anew.
+const SNAPSHOT_EVERY: Duration = Duration::from_millis(100);
+/// The longest sleep.
+const WAIT_MAX: Duration = Duration::from_millis(100);
+
+pub struct Served {
+    pub core: Core,
+    pub io: VolumeIo,
+    pub dev: Arc<UblkDev>,
+}
+
+pub struct Shard {
+    ring: IoUring,
+    volumes: Vec<Served>,
+    began: std::time::Instant,
+    snapshot: Arc<Mutex<Snapshot>>,
+    snapshot_at: Instant,
+    out: Actions,
+}
+
+impl Shard {
+    /// On the thread that will run it: the ring belongs to it.
+    pub fn new(
+        volumes: Vec<Served>,
+        began: std::time::Instant,
+        snapshot: Arc<Mutex<Snapshot>>,
+    ) -> io::Result<Shard> {
+        let depth: u32 = volumes.iter().map(|s| u32::from(s.io.queue.depth)).sum();
+        let entries = (depth * 4).clamp(64, 4096).next_power_of_two();
+        let ring = IoUring::builder()
+            .setup_cqsize(entries * 4)
+            .setup_single_issuer()
+            .setup_defer_taskrun()
+            .build(entries)?;
+        Ok(Shard {
+            ring,
+            volumes,
+            began,
+            snapshot,
+            snapshot_at: Instant::ZERO,
+            out: Actions::with_capacity(1024),
+        })
+    }
+
+    fn now(&self) -> Instant {
+        Instant(self.began.elapsed().as_nanos() as u64)
+    }
+
+    /// Serves until every device was stopped. What is dropped at the end are the queues' mappings, which the kernel waits for.
+    pub fn run(mut self) -> io::Result<()> {
+        for s in &mut self.volumes {
+            let mut driver = Driver {
+                ring: &mut self.ring,
+                v: &mut s.io,
+            };
+            driver.fetch_all();
+        }
+        self.ring.submit()?;
+        for s in &self.volumes {
+            crate::front::Queue::fetched(&s.dev);
+        }
+        let mut done: Vec<(u64, i32)> = Vec::with_capacity(4096);
+        while !self.is_over() {
+            let now = self.now();
+            for at in 0..self.volumes.len() {
+                self.due(now, at);
+            }
+            if now >= self.snapshot_at {
+                self.take_snapshot();
+                self.snapshot_at = now + SNAPSHOT_EVERY;
+            }
+            self.wait(now)?;
+            let now = self.now();
+            done.clear();
+            done.extend(self.ring.completion().map(|c| (c.user_data(), c.result())));
+            for (data, result) in done.drain(..) {
+                let Some((kind, volume, index)) = Kind::unpack(data) else {
+                    continue;
+                };
+                self.completed(now, kind, volume, index, result);
+            }
+        }
+        for s in self.volumes {
+            // Requests are over; what may still be out are probes, and commands that were given up.
+            drop(s.io);
+            s.core.abandon();
+        }
+        Ok(())
+    }
+
+    fn is_over(&self) -> bool {
+        let over = |s: &Served| s.io.aborted >= s.io.queue.depth && s.core.idle();
+        self.volumes.iter().all(over)
+    }
+
+    fn completed(&mut self, now: Instant, kind: Kind, volume: u16, index: u32, result: i32) {
+        let s = &mut self.volumes[usize::from(volume)];
+        let mut driver = Driver {
+            ring: &mut self.ring,
+            v: &mut s.io,
+        };
+        if let Some(input) = driver.completed(kind, index, result) {
+            s.core.handle(now, input, &mut self.out);
+            carry_out(&mut driver, now, &mut self.out);
+        }
+        if !driver.v.unbuffered.is_empty() {
+            driver.commit_waiting();
+        }
+        self.tell_pending(now, usize::from(volume));
+    }
+
+    /// Deadlines, and what the driver has to say by itself.
+    fn due(&mut self, now: Instant, at: usize) {
+        let s = &mut self.volumes[at];
+        if s.core.deadline().is_some_and(|due| due <= now) {
+            s.core.on_deadline(now, &mut self.out);
+            let mut driver = Driver {
+                ring: &mut self.ring,
+                v: &mut s.io,
+            };
+            carry_out(&mut driver, now, &mut self.out);
+        }
+        self.tell_pending(now, at);
+    }
+
+    fn tell_pending(&mut self, now: Instant, at: usize) {
+        let s = &mut self.volumes[at];
+        while let Some(input) = s.io.pending.pop_front() {
+            let input: Input = input;
+            s.core.handle(now, input, &mut self.out);
+            let mut driver = Driver {
+                ring: &mut self.ring,
+                v: &mut s.io,
+            };
+            carry_out(&mut driver, now, &mut self.out);
+        }
+    }
+
+    fn wait(&mut self, now: Instant) -> io::Result<()> {
+        let due = self.volumes.iter().filter_map(|s| s.core.deadline()).min();
+        let wait = due.map_or(WAIT_MAX, |at| at.since(now)).min(WAIT_MAX);
+        let time = types::Timespec::new()
+            .sec(wait.0 / 1_000_000_000)
+            .nsec((wait.0 % 1_000_000_000) as u32);
+        let args = types::SubmitArgs::new().timespec(&time);
+        match self.ring.submitter().submit_with_args(1, &args) {
+            Ok(_) => Ok(()),
+            Err(e)
+                if matches!(
+                    e.raw_os_error(),
+                    Some(libc::ETIME | libc::EINTR | libc::EBUSY | libc::EAGAIN)
+                ) =>
+            {
+                Ok(())
+            }
+            Err(e) => Err(e),
+        }
+    }
+
+    fn take_snapshot(&mut self) {
+        let volumes = self.volumes.iter().map(|s| VolumeSeen {
+            name: s.io.name.clone(),
+            device: s.io.device.clone(),
+            bytes: s.io.bytes,
+            ios: s.io.ios,
+            errors: s.io.errors,
+            parked_buffers: s.io.pool.parked_now,
+            paths: s
+                .io
+                .paths
+                .iter()
+                .map(|p| Seen {
+                    inflight: p.out,
+                    ..p.seen.clone()
+                })
+                .collect(),
+        });
+        let made = Snapshot {
+            volumes: volumes.collect(),
+        };
+        if let Ok(mut shown) = self.snapshot.lock() {
+            *shown = made;
+        }
+    }
+}
