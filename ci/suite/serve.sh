@@ -56,6 +56,22 @@ done
 if wait $f; then ok offline-in-turn; else fail offline-in-turn "$(tail -3 /tmp/fio.out)"; fi
 grep -q 'not usable' /tmp/serve.err && ok offline-is-noticed || fail offline-is-noticed "no path became unusable"
 
+# The daemon is killed under verify, again and again; another takes over what it left.
+uptime_ms() { awk '{ printf "%d", $1 * 1000 }' /proc/uptime; }
+verify killed 50 & f=$!
+longest=0 kills=0
+while [ $kills -lt 20 ]; do
+    sleep 1
+    began=$(uptime_ms)
+    kill -9 $daemon
+    start || break
+    took=$(($(uptime_ms) - began))
+    [ $took -gt $longest ] && longest=$took
+    kills=$((kills + 1))
+done
+echo "figure killed: $kills times under load, ready again after at most $longest ms"
+if wait $f && [ $kills = 20 ]; then ok killed; else fail killed "$(tail -3 /tmp/fio.out)"; fi
+
 # One removed for good.
 verify removed 5 & f=$!
 sleep 1
@@ -71,7 +87,7 @@ if mpio serve --config /tmp/mpio.toml >/tmp/second 2>&1; then fail second-daemon
 fi
 
 # A path whose commands never come back: every READ(10) and WRITE(10) on it is swallowed. Reads and writes are jobs of their own,
-# over blocks of their own; what is printed is the longest of each, in milliseconds.
+# over blocks of their own. No block is written twice: what overlaps a write that never came back waits for it. What is printed is the longest of each, in milliseconds.
 
 
 set -- $paths
@@ -80,12 +96,12 @@ hctl=$(basename "$(readlink -f /sys/block/${stuck##*/}/device)")
 longest() { # the longest latency of a fio report in terse form, in ms
     awk -F';' -v at="$1" '{ if ($at > most) most = $at } END { printf "%d", most / 1000 }' "$2"
 }
-load() { # NAME RW OFFSET
-    fio --name="$1" --filename="$dev" --rw="$2" --bs=4k --iodepth=8 --ioengine=io_uring --direct=1 --offset="$3" --size=16m \
+load() { # NAME RW OFFSET SIZE
+    fio --name="$1" --filename="$dev" --rw="$2" --bs=4k --iodepth=8 --ioengine=io_uring --direct=1 --offset="$3" --size="$4" \
         --time_based --runtime=10 --eta=never --minimal >/tmp/"$1".out 2>&1
 }
-load reads randread 32m & r=$!
-load writes randwrite 48m & w=$!
+load reads randread 32m 16m & r=$!
+load writes write 64m 192m & w=$!
 sleep 2
 echo "0 1 0x28" >/sys/kernel/debug/scsi_debug/$hctl/error
 echo "0 1 0x2a" >/sys/kernel/debug/scsi_debug/$hctl/error

@@ -15,6 +15,10 @@ pub enum FrontError {
         step: &'static str,
         source: libublk::UblkError,
     },
+    #[error(
+        "the kernel gave the device flags {got:#x}, without {missing:#x} (recovery after a crash); Linux 6.12 or newer has them"
+    )]
+    Flags { got: u64, missing: u64 },
     #[error("mapping the descriptors of queue {queue}: {source}")]
     Map { queue: u16, source: std::io::Error },
 }
@@ -31,7 +35,12 @@ pub struct Wanted {
     pub bytes: u64,
     pub block_bytes: u32,
     pub buffer_bytes: u32,
+    /// The device that a dead daemon left.
+    pub recover: Option<i32>,
 }
+
+/// The device outlives its daemon, and what was not answered is asked of the next one again.
+const RECOVERY: u64 = (sys::UBLK_F_USER_RECOVERY | sys::UBLK_F_USER_RECOVERY_REISSUE) as u64;
 
 fn failed(step: &'static str) -> impl Fn(libublk::UblkError) -> FrontError {
     move |source| FrontError::Ublk { step, source }
@@ -39,15 +48,35 @@ fn failed(step: &'static str) -> impl Fn(libublk::UblkError) -> FrontError {
 
 impl Front {
     pub fn add(wanted: &Wanted) -> Result<Front, FrontError> {
+        if let Some(id) = wanted.recover {
+            // Waits while the kernel still takes the old daemon apart.
+            let old =
+                UblkCtrl::new_simple(id).map_err(failed("finding the device that is left"))?;
+            old.start_user_recover()
+                .map_err(failed("starting the recovery of the device that is left"))?;
+        }
         let ctrl = UblkCtrlBuilder::default()
             .name("mpio")
-            .id(-1)
+            .id(wanted.recover.unwrap_or(-1))
             .nr_queues(1)
             .depth(wanted.depth)
             .io_buf_bytes(wanted.buffer_bytes)
-            .dev_flags(UblkFlags::UBLK_DEV_F_ADD_DEV)
+            .ctrl_flags(RECOVERY)
+            .dev_flags(match wanted.recover {
+                Some(_) => UblkFlags::UBLK_DEV_F_RECOVER_DEV,
+                None => UblkFlags::UBLK_DEV_F_ADD_DEV,
+            })
             .build()
             .map_err(failed("adding a ublk device"))?;
+        // Whatever becomes of this process, only an orderly end takes the device away.
+        ctrl.disown();
+        // The kernel drops flags that it does not know without a word.
+        let got = ctrl.dev_info().flags;
+        if got & RECOVERY != RECOVERY {
+            let _ = ctrl.del_dev();
+            let missing = RECOVERY & !got;
+            return Err(FrontError::Flags { got, missing });
+        }
         let init = |dev: &mut UblkDev| {
             dev.set_default_params(wanted.bytes);
             let basic = &mut dev.tgt.params.basic;
@@ -79,6 +108,10 @@ impl Front {
     pub fn start(&self) -> Result<(), FrontError> {
         let done = self.ctrl.start_dev(&self.dev);
         done.map(|_| ()).map_err(failed("starting the device"))
+    }
+
+    pub fn id(&self) -> i32 {
+        self.ctrl.dev_info().dev_id as i32
     }
 
     pub fn path(&self) -> String {

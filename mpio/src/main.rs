@@ -6,6 +6,7 @@ mod device;
 mod front;
 mod serve;
 mod shard;
+mod state;
 mod status;
 
 use clap::{Parser, Subcommand};

@@ -6,8 +6,9 @@ use crate::config::{self, Config};
 use crate::device::{self, Device, DeviceError};
 use crate::front::{Front, FrontError, Queue, Wanted};
 use crate::shard::{BlockPath, Pool, Served, Shard, Snapshot, VolumeIo};
+use crate::state::{self, Left, State, StateError};
 use datapath::core::{self as dp, Core};
-use protocol::{Duration, Instant};
+use protocol::{Duration, Instant, PathId};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::io;
 use std::path::PathBuf;
@@ -23,6 +24,8 @@ const SPARES_PER_PATH: usize = 4;
 pub enum ServeError {
     #[error(transparent)]
     Admin(#[from] AdminError),
+    #[error(transparent)]
+    State(#[from] StateError),
     #[error("volume \"{volume}\": {source}")]
     Device { volume: String, source: DeviceError },
     #[error("volume \"{volume}\": {source}")]
@@ -49,6 +52,73 @@ struct Plan {
     bytes: u64,
     block_bytes: u32,
     buffer_bytes: u32,
+    /// The device that a dead daemon left.
+    left: Option<i32>,
+    generation: u32,
+}
+
+/// Epochs of one daemon's associations; each generation has a range of its own.
+const EPOCHS: u32 = 1 << 16;
+
+impl Plan {
+    fn first_epoch(&self) -> dp::Epoch {
+        dp::Epoch(self.generation * EPOCHS)
+    }
+
+    /// What the dead daemon may have left on each path.
+    fn prior(&self) -> Option<dp::Epoch> {
+        self.left.map(|_| dp::Epoch(self.generation * EPOCHS - 1))
+    }
+
+    fn left(&self, front: &Front) -> Left {
+        Left {
+            name: self.name.clone(),
+            id: front.id(),
+            generation: self.generation,
+            wwid: self.wwid.clone(),
+            depth: self.depth,
+            buffer_bytes: self.buffer_bytes,
+            bytes: self.bytes,
+            paths: self.devices.iter().map(|d| d.path.clone()).collect(),
+        }
+    }
+
+    /// The plan for a device that is there already: its depth and its buffers are what they were, the volume must be the same, and
+    /// every path that may still carry a command of the dead daemon must be among those that are opened, and so proven free.
+    fn continuing(self, left: &Left) -> Result<Plan, ServeError> {
+        let volume = self.name.clone();
+        let wrong = |what: String| {
+            let volume = volume.clone();
+            Err(ServeError::Volume { volume, what })
+        };
+        let device = format!("/dev/ublkb{} of a daemon that ended without order", left.id);
+        if (&self.wwid, self.bytes) != (&left.wwid, left.bytes) {
+            return wrong(format!(
+                "{device} is \"{}\" with {} bytes, the paths now show \"{}\" with {}",
+                left.wwid, left.bytes, self.wwid, self.bytes
+            ));
+        }
+        let has = |p: &PathBuf| self.devices.iter().any(|d| d.path == *p);
+        if let Some(missing) = left.paths.iter().find(|p| !has(p)) {
+            return wrong(format!(
+                "{device} had the path {}, which is not configured: nothing proves that its writes are over",
+                missing.display()
+            ));
+        }
+        if left.generation + 1 >= u32::MAX / EPOCHS {
+            return wrong(format!(
+                "{device} was recovered {} times: stop and start it in order once",
+                left.generation
+            ));
+        }
+        Ok(Plan {
+            depth: left.depth,
+            buffer_bytes: left.buffer_bytes,
+            left: Some(left.id),
+            generation: left.generation + 1,
+            ..self
+        })
+    }
 }
 
 fn plan(v: &config::Volume) -> Result<Plan, ServeError> {
@@ -119,6 +189,8 @@ fn plan(v: &config::Volume) -> Result<Plan, ServeError> {
         bytes: first.bytes,
         block_bytes: first.block_bytes,
         buffer_bytes: buffer as u32,
+        left: None,
+        generation: 0,
         devices,
     })
 }
@@ -127,6 +199,11 @@ fn core(config: &Config, plan: &Plan) -> dp::Config {
     let time = |t: std::time::Duration| {
         Duration::from_nanos(t.as_nanos().min(u128::from(u64::MAX)) as u64)
     };
+    let all = 0..plan.devices.len() as u16;
+    let prior = plan
+        .prior()
+        .into_iter()
+        .flat_map(|epoch| all.clone().map(move |p| (PathId(p), epoch)));
     dp::Config {
         shard: 0,
         shards: 1,
@@ -153,18 +230,40 @@ fn core(config: &Config, plan: &Plan) -> dp::Config {
             })
             .collect(),
         max_requests: u32::from(plan.depth) * 2,
-        prior: Vec::new(),
-        first_epoch: dp::Epoch(0),
+        prior: prior.collect(),
+        first_epoch: plan.first_epoch(),
     }
 }
 
 /// Serves until it is told to stop, by a signal or over the socket.
 pub fn serve(config: &Config) -> Result<(), ServeError> {
     let admin = Admin::bind(&config.daemon.socket)?;
+    let state_file = state::file(&config.daemon.socket);
+    let before = State::read(&state_file)?;
+    if let Some(lost) = before
+        .volumes
+        .iter()
+        .find(|v| !config.volumes.iter().any(|c| c.name == v.name))
+    {
+        return Err(ServeError::Volume {
+            volume: lost.name.clone(),
+            what: format!(
+                "/dev/ublkb{} of a daemon that ended without order serves it, and the configuration has no such volume",
+                lost.id
+            ),
+        });
+    }
+    let continued = |v: &config::Volume| {
+        let plan = plan(v)?;
+        match before.of(&v.name) {
+            Some(left) => plan.continuing(left),
+            None => Ok(plan),
+        }
+    };
     let plans = config
         .volumes
         .iter()
-        .map(plan)
+        .map(continued)
         .collect::<Result<Vec<_>, _>>()?;
     let mut fronts = Vec::new();
     for p in &plans {
@@ -172,10 +271,19 @@ pub fn serve(config: &Config) -> Result<(), ServeError> {
         match added {
             Ok(front) => fronts.push(front),
             Err(e) => {
-                end(fronts);
+                // What is to be recovered stays for the next attempt.
+                end(fronts, &before);
                 return Err(e);
             }
         }
+    }
+    let left = plans.iter().zip(&fronts).map(|(p, f)| p.left(f));
+    let state = State {
+        volumes: left.collect(),
+    };
+    if let Err(e) = state.write(&state_file) {
+        end(fronts, &before);
+        return Err(e.into());
     }
     let (stop, stops) = mpsc::channel();
     signals(stop.clone())?;
@@ -198,6 +306,10 @@ pub fn serve(config: &Config) -> Result<(), ServeError> {
         });
     let shard = shard.map_err(system("starting the shard's thread"))?;
     let started = start(&fronts, config, &tid);
+    if started.is_err() && !before.volumes.is_empty() {
+        // Nothing was served yet, and what was to be recovered still is: it stays for the next attempt, as this process ends.
+        return started;
+    }
     if started.is_ok() {
         let _ = stops.recv();
         eprintln!("stopping");
@@ -209,7 +321,8 @@ pub fn serve(config: &Config) -> Result<(), ServeError> {
     let ran = shard
         .join()
         .unwrap_or_else(|_| Err(system("running the shard")(panicked())));
-    end(fronts);
+    end(fronts, &State::default());
+    let _ = std::fs::remove_file(&state_file);
     started.and(ran)
 }
 
@@ -219,6 +332,7 @@ fn add(p: &Plan) -> Result<Front, ServeError> {
         bytes: p.bytes,
         block_bytes: p.block_bytes,
         buffer_bytes: p.buffer_bytes,
+        recover: p.left,
     };
     Front::add(&wanted).map_err(|source| ServeError::Front {
         volume: p.name.clone(),
@@ -245,7 +359,7 @@ fn served(config: &Config, plans: Vec<Plan>, fronts: &[Front]) -> Result<Vec<Ser
         let paths = p
             .devices
             .iter()
-            .map(|d| BlockPath::new(d.path.clone(), d.sys.clone()));
+            .map(|d| BlockPath::new(d.path.clone(), d.sys.clone(), p.prior()));
         let io = VolumeIo::new(
             at as u16,
             &p.name,
@@ -296,9 +410,12 @@ fn signals(stop: Sender<()>) -> Result<(), ServeError> {
         .map_err(system("starting the signals' thread"))
 }
 
-/// No device is left behind.
-fn end(fronts: Vec<Front>) {
+/// No device is left behind, but those in `kept`.
+fn end(fronts: Vec<Front>, kept: &State) {
     for front in fronts {
+        if kept.volumes.iter().any(|v| v.id == front.id()) {
+            continue;
+        }
         let path = front.path();
         if let Err(e) = front.delete() {
             eprintln!("{path}: {e}");

@@ -326,6 +326,13 @@ impl Driver<'_> {
         }
         p.file = Some(result);
         p.dead = false;
+        // Exclusive: no file of an earlier daemon is open any more, so none of its commands is out.
+        if let Some(epoch) = p.prior.take() {
+            let path = PathId(path);
+            self.v
+                .pending
+                .push_back(Input::FenceConfirmed { path, epoch });
+        }
         self.prove(path);
         None
     }

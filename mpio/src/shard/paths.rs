@@ -25,6 +25,8 @@ pub struct BlockPath {
     /// A read that proves a connection is out: a new attempt adopts it and sends no second one.
     pub proving: bool,
     pub epoch: Epoch,
+    /// What a dead daemon may have left on this path; a successful exclusive open proves it gone.
+    pub prior: Option<Epoch>,
     /// Commands that have not come back.
     pub out: u32,
     /// The device is gone; the file is closed once nothing is out.
@@ -49,7 +51,7 @@ pub struct Seen {
 }
 
 impl BlockPath {
-    pub fn new(name: PathBuf, sys: PathBuf) -> BlockPath {
+    pub fn new(name: PathBuf, sys: PathBuf, prior: Option<Epoch>) -> BlockPath {
         use std::os::unix::ffi::OsStrExt;
         let seen = Seen {
             path: name.display().to_string(),
@@ -67,6 +69,7 @@ impl BlockPath {
             opening: false,
             proving: false,
             epoch: Epoch(0),
+            prior,
             out: 0,
             dead: false,
             writes: Vec::new(),
@@ -127,7 +130,7 @@ mod tests {
 
     #[test]
     fn only_the_last_write_proves_the_end() {
-        let mut p = BlockPath::new("/dev/x".into(), "/sys/x".into());
+        let mut p = BlockPath::new("/dev/x".into(), "/sys/x".into(), None);
         let (path, epoch) = (PathId(3), Epoch(7));
         p.sent(epoch, true);
         p.sent(epoch, true);
@@ -148,7 +151,7 @@ mod tests {
 
     #[test]
     fn a_later_association_is_counted_apart() {
-        let mut p = BlockPath::new("/dev/x".into(), "/sys/x".into());
+        let mut p = BlockPath::new("/dev/x".into(), "/sys/x".into(), None);
         let path = PathId(0);
         p.sent(Epoch(1), true);
         assert_eq!(p.lost(path, Epoch(1)), None);
