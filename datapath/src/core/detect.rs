@@ -10,10 +10,20 @@ use protocol::{Duration, Instant, PathId};
 
 impl Core {
     /// When the oldest thing that is out on this path was sent.
-    fn oldest(&self, path: u16) -> Instant {
+    pub(super) fn oldest(&self, path: u16) -> Instant {
         let p = &self.paths[usize::from(path)];
         let probe = p.probe.map_or(Instant::MAX, |_| p.probe_at);
         self.views[usize::from(path)].oldest.min(probe)
+    }
+
+    /// When the oldest of what was sent on this path at `at` or later was sent. For slow paths: it looks at all that is older.
+    fn oldest_since(&self, path: u16, at: Instant) -> Instant {
+        let p = &self.paths[usize::from(path)];
+        let probe = match p.probe {
+            Some(_) if p.probe_at >= at => p.probe_at,
+            _ => Instant::MAX,
+        };
+        self.slots.sent_since(&p.inflight, at).min(probe)
     }
 
     /// Judges one path; returns when to look again.
@@ -49,7 +59,9 @@ impl Core {
             self.answers_took = now.since(sent_at.max(self.resumed_at));
         }
         self.heard_at = now;
-        self.paths[usize::from(path)].last_heard = now;
+        let p = &mut self.paths[usize::from(path)];
+        p.last_heard = now;
+        p.passed_at = p.passed_at.max(sent_at);
     }
 
     fn judge_quiet(
@@ -64,6 +76,17 @@ impl Core {
         let due = since + self.patience(path, times::SILENCE_FLOOR);
         if now < due {
             return due;
+        }
+        let patience = self.patience_with(path, times::SILENCE_FLOOR);
+        let due = since + patience;
+        if now < due {
+            return due;
+        }
+        // Something that was sent later came back: that says "this command", not "this path". A probe asks the path.
+        let passed_at = self.paths[usize::from(path)].passed_at;
+        if self.oldest_since(path, passed_at) == Instant::MAX {
+            self.probe(now, path, out);
+            return now + patience;
         }
         self.suspect(now, path, out);
         out.push(Action::Peer(PeerMessage::Suspect { path: PathId(path) }));
@@ -82,6 +105,9 @@ impl Core {
         }
         self.refresh_paths(now, out);
         self.probe(now, path, out);
+        // A question that is answered beside the queue of I/O: it tells a path that is slow from one that is silent.
+        self.paths[usize::from(path)].asked_at = Some(now);
+        out.push(Action::Refresh { path: PathId(path) });
         for q in self.path_indices() {
             if q != path && self.paths[usize::from(q)].last_heard < now {
                 self.probe(now, q, out);
@@ -98,10 +124,25 @@ impl Core {
         // And as long as the answer that ended it took, both ways: all paths may have become slow at once.
         let patience = self.patience(path, times::PROBE_FLOOR);
         let witness = Duration(self.answers_took.0.saturating_mul(2)).min(times::WITNESS_MAX);
-        let due =
-            (asked.max(self.resumed_at) + patience).max(self.answers_since + witness.max(patience));
+        let asked = asked.max(self.resumed_at);
+        let due = (asked + patience).max(self.answers_since + witness.max(patience));
         if now < due {
             return due;
+        }
+        // The probe waits behind what is out; and where the path answers what waits behind nothing, its commands are
+        // somewhere: held, or behind those of others. It is asked again and again, for as long as it answers.
+        let patience = self.patience_with(path, times::PROBE_FLOOR);
+        let p = &mut self.paths[usize::from(path)];
+        let question = p.asked_at.unwrap_or(asked);
+        let end = asked + Duration(patience.0.saturating_mul(times::TOLD_FACTOR));
+        let due = question.max(asked) + patience;
+        if now < due {
+            return due;
+        }
+        if p.told_at > p.suspect_at && p.told_at >= question && now < end {
+            p.asked_at = Some(now);
+            out.push(Action::Refresh { path: PathId(path) });
+            return end.min(now + patience);
         }
         let suspect_at = p.suspect_at;
         let sibling_answers = self.path_indices().any(|q| {

@@ -82,6 +82,7 @@ impl Core {
             view.tail = view.tail.max(took);
         }
         state.last_heard = now;
+        state.passed_at = Instant::ZERO;
         state.retry_at = Instant::MAX;
         state.connect_took = took.min(state.connect_took);
         if slow {

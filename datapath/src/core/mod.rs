@@ -64,6 +64,16 @@ pub mod times {
     pub const SILENCE_FLOOR: Duration = Duration::from_millis(20);
     /// A probe is overdue after four tails, but never sooner than this.
     pub const PROBE_FLOOR: Duration = Duration::from_millis(25);
+    /// Commands that went out within this time are one burst: the answer to the first of them may come as late as that to
+    /// the last, because the same burst of a sibling shard may be ahead of all of them.
+    pub const BURST: Duration = Duration::from_millis(1);
+    /// The same for one path alone. In the steady state a burst costs no more than this by the path's own rate, so that
+    /// the factor leaves it below the floor.
+    pub const OWN_BURST: Duration = Duration::from_millis(4);
+    /// A path is given this many times what its burst costs by its own rate of answers.
+    pub const BURST_FACTOR: u64 = 4;
+    /// A probe on a path that answers beside its queue of I/O is overdue only after this many times its patience.
+    pub const TOLD_FACTOR: u64 = 8;
     /// A path whose sibling has just ended a silence everywhere is given twice what that answer took, up to this.
     pub const WITNESS_MAX: Duration = Duration::from_millis(200);
     /// How soon silence is judged again while no sibling has answered.
@@ -297,6 +307,24 @@ impl Core {
 
     fn path_indices(&self) -> std::ops::Range<u16> {
         0..self.paths.len() as u16
+    }
+
+    /// The same for a path with something out, be it a probe. What went out in one burst is answered one after the other, over whatever
+    /// path it went: paths meet at a controller, and behind as much of a sibling shard or of another host. What was fed
+    /// into the silence afterwards earns it nothing. For slow paths: it looks at the whole burst.
+    fn patience_with(&self, path: u16, floor: Duration) -> Duration {
+        let plain = self.patience(path, floor);
+        let view = &self.views[usize::from(path)];
+        let oldest = self.oldest(path);
+        if oldest == Instant::MAX {
+            return plain;
+        }
+        let sent = |p: &PathState, until| u64::from(self.slots.sent_by(&p.inflight, until));
+        let own = sent(&self.paths[usize::from(path)], oldest + times::OWN_BURST);
+        let all = self.paths.iter().map(|p| sent(p, oldest + times::BURST));
+        let burst = own.max(all.sum());
+        let cost = view.gap().0.saturating_mul(burst * times::BURST_FACTOR);
+        plain.max(Duration(cost.min(self.config.io_timeout.0 / 2)))
     }
 
     /// Silence that a path is allowed, and the time that a probe is given, from the path's own tail.

@@ -287,6 +287,30 @@ impl Slots {
         (0..self.slots.len() as u32).filter(sent)
     }
 
+    /// How many of a list of commands in flight were sent by `until`: it stops at the first that was not.
+    pub fn sent_by(&self, list: &List, until: Instant) -> u32 {
+        let mut count = 0;
+        let mut at = list.head;
+        while at != NONE && self.slots[at as usize].sent_at <= until {
+            count += 1;
+            at = self.slots[at as usize].next;
+        }
+        count
+    }
+
+    /// When the first of a list of commands in flight that was sent at `at` or later was sent; `Instant::MAX`: none was.
+    pub fn sent_since(&self, list: &List, at: Instant) -> Instant {
+        let mut s = list.head;
+        while s != NONE {
+            let slot = &self.slots[s as usize];
+            if slot.sent_at >= at {
+                return slot.sent_at;
+            }
+            s = slot.next;
+        }
+        Instant::MAX
+    }
+
     /// The list's members, oldest first. For slow paths: it allocates.
     pub fn members(&self, list: &List) -> Vec<u32> {
         let mut all = Vec::with_capacity(list.len as usize);

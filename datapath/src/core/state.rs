@@ -24,7 +24,11 @@ pub struct PathState {
     pub inflight: List,
     /// Anything that came back over the present association.
     pub last_heard: Instant,
+    /// When the latest of what was answered had been sent: what is older and still out was passed by it.
+    pub passed_at: Instant,
     pub suspect_at: Instant,
+    /// When it last told an access state: it was alive then, whatever its commands wait for.
+    pub told_at: Instant,
     /// The slot of the probe that is out.
     pub probe: Option<u32>,
     pub probe_at: Instant,
@@ -71,7 +75,9 @@ impl PathState {
             connect_took: Duration::MAX,
             inflight: List::default(),
             last_heard: now,
+            passed_at: Instant::ZERO,
             suspect_at: Instant::MAX,
+            told_at: now,
             probe: None,
             probe_at: Instant::MAX,
             good_probes: 0,

@@ -109,6 +109,7 @@ impl Core {
         if !self.knows(path, volume) {
             return;
         }
+        self.paths[usize::from(path)].told_at = now;
         let v = usize::from(volume.0);
         let from = self.pv(path, v).access;
         let pv = self.pv_mut(path, v);

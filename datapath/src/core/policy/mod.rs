@@ -70,6 +70,13 @@ impl View {
         }
     }
 
+    /// The time between two answers lately: the latency over the queue that it was measured in. Never less than what one
+    /// command costs the path, however many servers are behind it and whoever else uses them.
+    pub fn gap(&self) -> Duration {
+        let queue = self.depth_fp.max(1 << Self::FRACTION);
+        Duration(self.latency_fp / queue)
+    }
+
     /// A command was answered: `shift` says how much one sample weighs (1/2^shift).
     ///
     /// The base is the lowest average lately; it creeps up again, so that a path that has become slower for good is known

@@ -1,6 +1,7 @@
 //! The core against a scripted ring: a handful of paths that a test connects, breaks and answers for by hand.
 
 mod deadlines;
+mod detect;
 mod doubt;
 mod failover;
 mod limits;
