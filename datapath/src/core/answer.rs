@@ -43,6 +43,7 @@ impl Core {
             }
             let state = &mut self.paths[p];
             state.errors = state.errors.saturating_sub(1);
+            state.served = state.served.wrapping_add(1);
             if self.slots[s].touched {
                 self.blame(now, s, out);
                 self.succeed(now, s, out);
@@ -78,6 +79,9 @@ impl Core {
                 cold.refused_at = now;
             }
             cold.sent = true;
+            if now >= cold.refused_at + self.refusal_limit() {
+                return self.finish(now, s, Some(EIO), out);
+            }
         }
         let v = usize::from(self.slots[s].volume.0);
         let volume = self.slots[s].volume;
@@ -133,13 +137,14 @@ impl Core {
                 if forbid {
                     cold.forbidden |= bit;
                 }
-                self.access_told(now, PathId(path).0, volume, state, out);
+                let sent_at = self.slots[s].sent_at;
+                self.access_answered(now, path, volume, state, sent_at, out);
                 self.ask(now, path, out);
                 self.place(now, s, out);
             }
             Verdict::Refresh => {
                 self.ask(now, path, out);
-                self.delay(now, s, Duration::from_millis(1), out);
+                self.back_off(now, s, Duration::from_millis(1), out);
             }
             Verdict::Gone => {
                 self.slots.cold_mut(s).tried |= bit;
@@ -210,7 +215,9 @@ impl Core {
             self.alive(now, path.0, out);
         }
         match judge(status) {
-            Verdict::Access { state, .. } => self.access_told(now, path.0, volume, state, out),
+            Verdict::Access { state, .. } => {
+                self.access_answered(now, path.0, volume, state, sent_at, out);
+            }
             Verdict::RetryElsewhere { demote: true, .. } | Verdict::Ambiguous { blame: true } => {
                 self.bad_probe(now, path.0, out);
             }

@@ -270,6 +270,12 @@ impl Core {
         self.requests.piece_over(request, errno, out);
     }
 
+    /// For how long a command may be refused before it fails. However short the wait for a path may be, a path that is
+    /// there and refuses gets its time.
+    pub(super) fn refusal_limit(&self) -> protocol::Duration {
+        self.config.queue_for.max(self.config.io_timeout)
+    }
+
     /// Tries a command again later, unless it has been refused for as long as a path may be missing.
     pub(super) fn delay(
         &mut self,
@@ -278,8 +284,7 @@ impl Core {
         wait: protocol::Duration,
         out: &mut Actions,
     ) {
-        // However short the wait for a path may be, a path that is there and refuses gets its time.
-        let limit = self.config.queue_for.max(self.config.io_timeout);
+        let limit = self.refusal_limit();
         let cold = self.slots.cold_mut(s);
         if cold.refused_at == Instant::MAX {
             cold.refused_at = now;

@@ -5,9 +5,11 @@
 //! [`Core::on_deadline`] when [`Core::deadline`] has come, and carries out the [`Actions`] in their order.
 //!
 //! Where things are: `dispatch` (submit, split, choose, send), `answer` (completions and verdicts), `usable` (what may be
-//! used, derived), `link` (connections), `detect` (silence), `lost` (a verdict and its retries), `fence` (the end of
-//! lost associations), `doubt` (writes in doubt), `size` (resize), `transition` (its deadline), `no_path` (queueing with a deadline), `quarantine` (failback), `tick` (deadlines).
+//! used, derived), `link` (connections), `detect` (silence), `lost` (a verdict and its retries), `fence` (the end of lost
+//! associations), `announce` (access states that contradict answers), `doubt` (writes in doubt), `size` (resize),
+//! `transition` (its deadline), `no_path` (queueing with a deadline), `quarantine` (failback), `tick` (deadlines).
 
+mod announce;
 mod answer;
 pub mod api;
 mod config;
@@ -86,6 +88,9 @@ pub mod times {
     pub const PROBE_EVERY: Duration = Duration::from_millis(100);
     /// Access states that forbid I/O are asked for again this often.
     pub const REFRESH_EVERY: Duration = Duration::from_millis(100);
+    /// How long a path that contradicted its own announcement is not believed, and the most that doubling makes of it.
+    pub const DISTRUST: Duration = Duration::from_millis(1);
+    pub const DISTRUST_MAX: Duration = Duration::from_millis(100);
     /// A fence that is not confirmed by then is sent again, over another path if there is one.
     pub const FENCE_PATIENCE: Duration = Duration::from_millis(50);
     /// An I/O that every path refused waits this long before the next round.
@@ -225,7 +230,7 @@ impl Core {
                 path,
                 volume,
                 access,
-            } => self.access_told(now, path.0, volume, access, out),
+            } => self.access_announced(now, path.0, volume, access, out),
             Input::Identity {
                 path,
                 volume,

@@ -55,6 +55,8 @@ pub struct PathState {
     pub silent_loss: bool,
     /// When the oldest transition of a volume's access on this path is overdue; `Instant::MAX`: there is none.
     pub overdue_at: Instant,
+    /// Commands that it answered well, modulo 2^32.
+    pub served: u32,
 }
 
 impl PathState {
@@ -93,6 +95,7 @@ impl PathState {
             asked_volume: 0,
             silent_loss: false,
             overdue_at: Instant::MAX,
+            served: 0,
         }
     }
 }
@@ -120,6 +123,12 @@ pub struct PathVolume {
     pub blocks: u64,
     /// Since when its access is in transition; `Instant::MAX`: it is not.
     pub transition_at: Instant,
+    /// When the access state was last announced, and until when an announcement that it can be used is not believed.
+    pub announced_at: Instant,
+    pub believe_at: Instant,
+    /// Contradictions with little served between them, and what the path had served by the latest.
+    pub contradictions: u32,
+    pub served: u32,
 }
 
 impl Default for PathVolume {
@@ -130,6 +139,10 @@ impl Default for PathVolume {
             gone: false,
             blocks: 0,
             transition_at: Instant::MAX,
+            announced_at: Instant::ZERO,
+            believe_at: Instant::ZERO,
+            contradictions: 0,
+            served: 0,
         }
     }
 }

@@ -109,7 +109,6 @@ impl Core {
         if !self.knows(path, volume) {
             return;
         }
-        self.paths[usize::from(path)].told_at = now;
         let v = usize::from(volume.0);
         let from = self.pv(path, v).access;
         let pv = self.pv_mut(path, v);
@@ -217,6 +216,13 @@ impl Core {
         self.wake_by(at);
     }
 
+    /// The states of a path are asked for at that time, or sooner.
+    pub(super) fn ask_at(&mut self, path: u16, at: Instant) {
+        let p = &mut self.paths[usize::from(path)];
+        p.refresh_at = p.refresh_at.min(at);
+        self.wake_by(at);
+    }
+
     /// Whether some volume's state on this path still forbids I/O.
     pub(super) fn must_ask(&self, path: u16) -> bool {
         self.paths[usize::from(path)].link == Link::Up
@@ -226,7 +232,7 @@ impl Core {
             })
     }
 
-    fn knows(&self, path: u16, volume: VolumeId) -> bool {
+    pub(super) fn knows(&self, path: u16, volume: VolumeId) -> bool {
         usize::from(path) < self.paths.len() && usize::from(volume.0) < self.volumes.len()
     }
 }
