@@ -80,11 +80,10 @@ impl Core {
             }
             cold.sent = true;
             if now >= cold.refused_at + self.refusal_limit() {
+                self.note_refusal(now, path, s, verdict, out);
                 return self.finish(now, s, Some(EIO), out);
             }
         }
-        let v = usize::from(self.slots[s].volume.0);
-        let volume = self.slots[s].volume;
         let bit = 1u128 << path;
         match verdict {
             Verdict::Done => self.succeed(now, s, out),
@@ -105,15 +104,13 @@ impl Core {
                 }
             }
             Verdict::RetryLater(wait) => self.back_off(now, s, wait, out),
-            Verdict::RetryElsewhere { demote, forbid } => {
+            Verdict::RetryElsewhere { forbid, .. } => {
                 let cold = self.slots.cold_mut(s);
                 cold.tried |= bit;
                 if forbid {
                     cold.forbidden |= bit;
                 }
-                if demote {
-                    self.path_error(now, path, out);
-                }
+                self.note_refusal(now, path, s, verdict, out);
                 self.place(now, s, out);
             }
             Verdict::Ambiguous { blame } => {
@@ -131,30 +128,54 @@ impl Core {
                 }
                 self.place(now, s, out);
             }
-            Verdict::Access { state, forbid } => {
+            Verdict::Access { forbid, .. } => {
                 let cold = self.slots.cold_mut(s);
                 cold.tried |= bit;
                 if forbid {
                     cold.forbidden |= bit;
                 }
-                let sent_at = self.slots[s].sent_at;
-                self.access_answered(now, path, volume, state, sent_at, out);
-                self.ask(now, path, out);
+                self.note_refusal(now, path, s, verdict, out);
                 self.place(now, s, out);
             }
             Verdict::Refresh => {
-                self.ask(now, path, out);
+                self.note_refusal(now, path, s, verdict, out);
                 self.back_off(now, s, Duration::from_millis(1), out);
             }
             Verdict::Gone => {
                 self.slots.cold_mut(s).tried |= bit;
+                self.note_refusal(now, path, s, verdict, out);
+                self.place(now, s, out);
+            }
+        }
+    }
+
+    /// What a refusal says of the path, whatever becomes of the command.
+    fn note_refusal(
+        &mut self,
+        now: Instant,
+        path: u16,
+        s: u32,
+        verdict: Verdict,
+        out: &mut Actions,
+    ) {
+        let slot = &self.slots[s];
+        let (volume, sent_at) = (slot.volume, slot.sent_at);
+        match verdict {
+            Verdict::Access { state, .. } => {
+                self.access_answered(now, path, volume, state, sent_at, out);
+                self.ask(now, path, out);
+            }
+            Verdict::RetryElsewhere { demote: true, .. } => self.path_error(now, path, out),
+            Verdict::Refresh => self.ask(now, path, out),
+            Verdict::Gone => {
+                let v = usize::from(volume.0);
                 let pv = self.pv_mut(path, v);
                 pv.verified = Shown::Absent;
                 pv.gone = true;
                 self.refresh_volume(now, v, out);
                 self.ask_again(now, path);
-                self.place(now, s, out);
             }
+            _ => {}
         }
     }
 
