@@ -130,16 +130,18 @@ impl Core {
             return due;
         }
         // The probe waits behind what is out; and where the path answers what waits behind nothing, its commands are
-        // somewhere: held, or behind those of others. It is asked again and again, for as long as it answers.
+        // somewhere: held, or behind those of others. It is asked again and again, for as long as it answers; in
+        // quarantine a path earns no such patience.
         let patience = self.patience_with(path, times::PROBE_FLOOR);
         let p = &mut self.paths[usize::from(path)];
         let question = p.asked_at.unwrap_or(asked);
-        let end = asked + Duration(patience.0.saturating_mul(times::TOLD_FACTOR));
+        let end = asked + patience + times::TOLD_EXTRA;
         let due = question.max(asked) + patience;
         if now < due {
             return due;
         }
-        if p.told_at > p.suspect_at && p.told_at >= question && now < end {
+        let told = p.told_at > p.suspect_at && p.told_at >= question;
+        if told && !p.quarantined && now < end {
             p.asked_at = Some(now);
             out.push(Action::Refresh { path: PathId(path) });
             return end.min(now + patience);

@@ -74,8 +74,8 @@ pub mod times {
     pub const OWN_BURST: Duration = Duration::from_millis(4);
     /// A path is given this many times what its burst costs by its own rate of answers.
     pub const BURST_FACTOR: u64 = 4;
-    /// A probe on a path that answers beside its queue of I/O is overdue only after this many times its patience.
-    pub const TOLD_FACTOR: u64 = 8;
+    /// A probe on a path that answers beside its queue of I/O is given this much longer.
+    pub const TOLD_EXTRA: Duration = Duration::from_millis(200);
     /// A path whose sibling has just ended a silence everywhere is given twice what that answer took, up to this.
     pub const WITNESS_MAX: Duration = Duration::from_millis(200);
     /// How soon silence is judged again while no sibling has answered.

@@ -97,7 +97,7 @@ fn a_path_that_answers_questions_is_given_longer_but_not_for_ever() {
     b.said.clear();
     pass_silent(&mut b, MS(200), true);
     assert_eq!((suspects(&b), lost(&b)), (1, vec![]));
-    pass_silent(&mut b, MS(40), true);
+    pass_silent(&mut b, MS(60), true);
     assert_eq!(lost(&b), [0]);
     b.core.abandon();
 }
