@@ -511,9 +511,10 @@ impl Ring for Driver<'_> {
         });
     }
 
+    /// Without ALUA every path is optimised, which was told when it connected. Told again here it would be taken as a sign of life, and this
+    /// process cannot give one for the device.
     fn refresh(&mut self, _now: Instant, path: PathId) {
         self.v.tell_identity(path.0);
-        self.v.tell_access(path.0);
     }
 
     /// One shard serves every volume: there is no sibling.
