@@ -7,12 +7,13 @@
 
 use crate::api::{Assoc, Out};
 use crate::array::Array;
-use crate::conn::{ArrayEnd, Body, Conn, NONE};
+use crate::conn::{About, ArrayEnd, Body, Conn, NONE};
 use crate::controller::Place;
 use crate::events::Kind;
 use crate::mutant::Mutant;
 use crate::slab::Key;
 use crate::wire::{ADMIN_BYTES, FIN_BYTES, KEEP_ALIVE, TO_ARRAY, TO_HOST};
+use protocol::VolumeId;
 
 /// Why the array's end of an association closes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -82,10 +83,12 @@ impl Array {
                 tag,
                 status,
                 data,
-                reports_loss,
+                about,
             } => {
-                if let Some(volume) = reports_loss {
-                    self.volumes[usize::from(volume.0)].loss_unreported = false;
+                match about {
+                    About::Nothing | About::Cached { .. } => {}
+                    About::Gone { volume } => self.volume_owes(volume, true),
+                    About::Report { volume } => self.volume_owes(volume, false),
                 }
                 self.out.push(Out::Answer {
                     assoc,
@@ -128,6 +131,11 @@ impl Array {
             | Body::Register
             | Body::Fin => {}
         }
+    }
+
+    #[cold]
+    fn volume_owes(&mut self, volume: VolumeId, owes: bool) {
+        self.volumes[usize::from(volume.0)].loss_unreported = owes;
     }
 
     fn host_end_breaks(&mut self, conn: u32) {

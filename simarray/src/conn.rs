@@ -71,8 +71,7 @@ pub(crate) enum Body {
         tag: u64,
         status: Status,
         data: Option<DataId>,
-        /// The volume whose reported loss this is the report of.
-        reports_loss: Option<VolumeId>,
+        about: About,
     },
     Identity {
         volume: VolumeId,
@@ -86,6 +85,25 @@ pub(crate) enum Body {
     Fenced {
         target: Assoc,
         confirmed: bool,
+    },
+}
+
+/// What an answer, once a host has it, changes about what the array owes that volume's flushes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum About {
+    Nothing,
+    /// It acknowledges a write that lies in this controller's volatile cache.
+    Cached {
+        volume: VolumeId,
+        controller: u16,
+    },
+    /// It acknowledges a write that a crash has taken since: whoever hears it has something to be told of again.
+    Gone {
+        volume: VolumeId,
+    },
+    /// It is the report of the loss.
+    Report {
+        volume: VolumeId,
     },
 }
 

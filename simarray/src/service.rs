@@ -6,7 +6,7 @@
 
 use crate::api::{DataId, Out};
 use crate::array::Array;
-use crate::conn::{ArrayEnd, Body};
+use crate::conn::{About, ArrayEnd, Body};
 use crate::controller::{InFlight, Place, Unsaid};
 use crate::events::Kind;
 use crate::mutant::Mutant;
@@ -97,7 +97,7 @@ impl Array {
         let real = match self.check(path, &command) {
             Ok(real) => real,
             Err(status) => {
-                self.finish(key, status, None, None);
+                self.finish(key, status, None, About::Nothing);
                 return;
             }
         };
@@ -107,7 +107,7 @@ impl Array {
                 tag,
                 status,
                 data: None,
-                reports_loss: None,
+                about: About::Nothing,
             };
             self.say(command.conn, RESPONSE_BYTES, answer);
         }
@@ -172,7 +172,7 @@ impl Array {
         if self.controllers[usize::from(owner)].live() {
             self.enqueue(owner, key);
         } else {
-            self.finish(key, Status::ANA_TRANSITION, None, None);
+            self.finish(key, Status::ANA_TRANSITION, None, About::Nothing);
         }
     }
 
@@ -247,7 +247,7 @@ impl Array {
             }
         }
         if !self.controllers[usize::from(owner)].live() {
-            self.finish(key, Status::ANA_TRANSITION, None, None);
+            self.finish(key, Status::ANA_TRANSITION, None, About::Nothing);
             return;
         }
         if let Some(entry) = self.commands.get_mut(key) {
@@ -263,15 +263,17 @@ impl Array {
         };
         let assoc = self.conns.at(command.conn).assoc;
         let Some(carried_out) = self.as_carried_out(command) else {
-            return self.finish(key, Status::Ok, None, None);
+            return self.finish(key, Status::Ok, None, About::Nothing);
         };
         let (c, real) = (carried_out.command, carried_out.real);
         let volume = &mut self.volumes[usize::from(real.0)];
         let mut data = None;
-        let mut reports = None;
+        let mut about = About::Nothing;
         let status = match c.op {
             Op::Flush if command.reports_loss || volume.loss_unreported => {
-                reports = Some(command.real);
+                about = About::Report {
+                    volume: command.real,
+                };
                 WRITE_FAULT
             }
             Op::Flush => {
@@ -292,6 +294,12 @@ impl Array {
             }
             Op::Write | Op::Discard | Op::WriteZeroes => {
                 volume.write(command.served_by, c.lba, c.blocks, c.stamp, c.fua);
+                if !c.fua {
+                    about = About::Cached {
+                        volume: real,
+                        controller: command.served_by,
+                    };
+                }
                 self.out.push(Out::Effect {
                     volume: real,
                     lba: c.lba,
@@ -311,17 +319,11 @@ impl Array {
                 volume: command.real,
             });
         }
-        self.finish(key, status, data, reports);
+        self.finish(key, status, data, about);
     }
 
     /// The command is over at the array; its association is answered if it stands.
-    pub(crate) fn finish(
-        &mut self,
-        key: Key,
-        status: Status,
-        data: Option<DataId>,
-        reports_loss: Option<VolumeId>,
-    ) {
+    pub(crate) fn finish(&mut self, key: Key, status: Status, data: Option<DataId>, about: About) {
         let Some(&command) = self.commands.get(key) else {
             return;
         };
@@ -339,17 +341,17 @@ impl Array {
                 bytes += DATA_HEADER_BYTES
                     + u64::from(command.command.blocks) * self.settings.block_bytes;
             }
-            let answer = |data| Body::Answer {
+            let answer = |data, about| Body::Answer {
                 tag: command.tag,
                 status,
                 data,
-                reports_loss,
+                about,
             };
-            self.say(conn, bytes, answer(data));
+            self.say(conn, bytes, answer(data, about));
             if !self.paths[path].command_faults.is_empty() {
                 for _ in 0..self.duplicates(path) {
                     let copy = data.map(|id| self.data.copy(id));
-                    self.say(conn, bytes, answer(copy));
+                    self.say(conn, bytes, answer(copy, About::Nothing));
                 }
             }
         } else if let Some(data) = data {

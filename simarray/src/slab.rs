@@ -99,6 +99,13 @@ impl<T> Slab<T> {
             ))
         })
     }
+
+    /// Calls `f` for every tenant, in the same order.
+    pub fn each_mut(&mut self, mut f: impl FnMut(&mut T)) {
+        for slot in self.slots.iter_mut().filter(|slot| slot.turn % 2 == 1) {
+            f(&mut slot.value);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -287,6 +287,71 @@ fn after_a_loss_the_next_flush_and_each_in_flight_fail_once() {
     assert_eq!(statuses, [(2, WRITE_FAULT), (3, WRITE_FAULT)]);
 }
 
+/// Owed for each acknowledgement that arrives after the loss, though another flush has told of it before.
+#[test]
+fn an_acknowledgement_that_was_on_its_way_at_the_loss_owes_a_failure_when_it_arrives() {
+    let mut p = Port::connected(volatile());
+    p.start(2, Fault::DropAnswers { paths: paths(&[1]) });
+    p.send(1, 1, write(0, 1)); // forwarded by B, whose transport keeps the answer
+    p.send(
+        1,
+        2,
+        Command {
+            fua: true,
+            ..write(8, 2)
+        },
+    );
+    p.at(2 * MS);
+    p.start(1, crash(0));
+    for (t, tag) in [(1000, 3), (1100, 4)] {
+        p.at(t * MS);
+        p.send(3, tag, flush());
+    }
+    assert_eq!(lost(&p), [(2 * MS, 0, 8, 0)]);
+    p.at(2 * S);
+    p.end(2);
+    for (t, tag) in [(2100, 5), (2300, 6), (2400, 7)] {
+        p.at(t * MS);
+        p.send(3, tag, flush());
+    }
+    p.at(3 * S);
+    let statuses: Vec<_> = p.answers().iter().map(|a| (a.1, a.2)).collect();
+    let told = [(3, WRITE_FAULT), (4, OK), (5, OK)];
+    let late = [(1, OK), (2, OK), (6, WRITE_FAULT), (7, OK)];
+    assert_eq!(statuses, [&told[..], &late[..]].concat());
+
+    // An acknowledgement of what the other controller's cache holds, or that nobody ever gets, owes nothing.
+    let mut p = Port::connected(volatile());
+    p.send(0, 1, write(0, 1));
+    p.at(2 * MS);
+    p.start(
+        2,
+        Fault::DropAnswers {
+            paths: paths(&[1, 3]),
+        },
+    );
+    p.send(1, 2, write(8, 2));
+    let v1 = Command {
+        volume: V1,
+        ..write(0, 3)
+    };
+    p.send(3, 3, v1);
+    p.at(3 * MS);
+    p.start(1, crash(0));
+    p.start(3, Fault::Reset { paths: paths(&[1]) });
+    p.at(S);
+    p.end(3);
+    p.end(2);
+    p.at(2 * S);
+    for (t, tag) in [(3000, 4), (3100, 5)] {
+        p.at(t * MS);
+        p.send(3, tag, flush());
+    }
+    p.at(4 * S);
+    let statuses: Vec<_> = p.answers().iter().map(|a| (a.1, a.2)).collect();
+    assert_eq!(statuses, [(1, OK), (3, OK), (4, WRITE_FAULT), (5, OK)]);
+}
+
 #[test]
 fn a_failed_flush_whose_answer_is_lost_is_repeated_by_the_next() {
     let mut p = Port::connected(volatile());

@@ -312,6 +312,9 @@ fn large(r: &mut Stream, s: &Scenario, w: &mut Workload) {
         lo: MIB,
         hi: MIB * r.between(2, 4),
     };
+    if envelope::loses_parts(s, w) {
+        w.block.hi = envelope::COMMAND_MAX_BYTES;
+    }
     w.load = Load::Depth(1);
 }
 
@@ -440,14 +443,15 @@ fn expect(s: &mut Scenario) {
         add("app.flush.errors", Cmp::Eq, 0.0, Window::Whole);
     }
     // Without a proof every write may be held until the quiesce time is over; a fault that waits for an event may leave
-    // no time; and an open load must be thick enough to have I/Os then.
+    // no time; what a late fault holds may be missed until the end; and an open load must be thick enough to have I/Os then.
     let by_event = |f: &Fault| matches!(f.when, When::OnEvent { .. });
     let certain = |w: &Workload| match w.load {
         Load::Depth(_) => true,
         Load::RateMilli(rate) => rate >= 200_000,
     };
     let proof = s.array.fence == ArrayFence::Ccr;
-    if proof && s.workloads.iter().any(certain) && !s.faults.iter().any(by_event) {
+    let waits = s.faults.iter().any(by_event) || envelope::echoes_to_the_end(&known);
+    if proof && s.workloads.iter().any(certain) && !waits {
         add("app.ios", Cmp::Ge, 1.0, Window::Healed);
     }
 }

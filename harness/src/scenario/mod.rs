@@ -20,6 +20,7 @@ mod reader;
 mod replays;
 mod sections;
 mod sets;
+mod sharing;
 mod status;
 mod targets;
 #[cfg(test)]

@@ -5,6 +5,7 @@ use super::quantity::Unit;
 use super::reader::{Reader, Section};
 use super::replays;
 use super::sections::plain_name;
+use super::sharing;
 use super::tree::{Table, Value};
 use super::typed::{Drawn, Got};
 use protocol::Duration;
@@ -89,6 +90,7 @@ pub fn read(r: &mut Reader<'_>, root: &Table, s: &mut Scenario, look: bool) {
         }
         s.workloads.push(w);
     }
+    sharing::check(r, &tables, s);
 }
 
 fn workload(

@@ -2,7 +2,7 @@
 
 use crate::api::Out;
 use crate::array::Array;
-use crate::conn::{ArrayEnd, Body};
+use crate::conn::{About, ArrayEnd, Body};
 use crate::controller::{Place, Unsaid};
 use crate::events::Kind;
 use crate::mutant::Mutant;
@@ -67,7 +67,7 @@ impl Array {
             {
                 self.free_server(&command);
             }
-            self.finish(key, Status::ANA_TRANSITION, None, None);
+            self.finish(key, Status::ANA_TRANSITION, None, About::Nothing);
         }
     }
 
@@ -107,6 +107,27 @@ impl Array {
                     flush.reports_loss = true;
                 }
             }
+            self.acknowledgements_are_void(volume, controller);
+        }
+    }
+
+    /// Acknowledgements of what is gone that no host has yet: a survivor forwarded the write, and its answer is on the wire, or
+    /// kept by a transport. They may still arrive, also after a flush has told of the loss: then the volume owes another.
+    fn acknowledgements_are_void(&mut self, of: VolumeId, crashed: u16) {
+        let void = |body: &mut Body| {
+            if let Body::Answer { about, .. } = body
+                && *about
+                    == (About::Cached {
+                        volume: of,
+                        controller: crashed,
+                    })
+            {
+                *about = About::Gone { volume: of };
+            }
+        };
+        self.messages.each_mut(|message| void(&mut message.body));
+        for c in &mut self.controllers {
+            c.unsaid.iter_mut().for_each(|said| void(&mut said.body));
         }
     }
 

@@ -4,6 +4,7 @@ mod anything;
 mod commands;
 mod guide;
 mod refusals;
+mod sharing;
 
 use super::model::*;
 use super::*;
