@@ -40,6 +40,7 @@ impl Core {
             // was out while this loop lagged has waited for the loop.
             if op != Op::Flush && sent_at >= self.resumed_at {
                 self.views[p].sample(latency, depth, IO_WEIGHT);
+                self.selector.answered(now, path.0, sent_at);
             }
             let state = &mut self.paths[p];
             state.errors = state.errors.saturating_sub(1);
@@ -231,6 +232,7 @@ impl Core {
         if status.is_ok() && sent_at >= self.resumed_at {
             let inflight = self.views[p].inflight;
             self.views[p].sample(now.since(sent_at), inflight + 1, PROBE_WEIGHT);
+            self.selector.probed(now, path.0, sent_at);
         }
         if self.paths[p].health == Health::Suspect {
             self.alive(now, path.0, out);

@@ -3,7 +3,6 @@
 use super::api::{Action, Event, Outcome, Request};
 use super::mutant::Mutant;
 use super::path::Admin;
-use super::policy::choose;
 use super::slots::State;
 use super::verdict::{EAGAIN, EINVAL, EIO};
 use super::{Actions, Core, times};
@@ -80,13 +79,9 @@ impl Core {
             return self.place_slowly(now, s, out);
         }
         let volume = &mut self.volumes[v];
-        let path = choose(
-            self.config.policy,
-            now,
-            &self.views,
-            &volume.candidates,
-            &mut volume.cursor,
-        );
+        let path = self
+            .selector
+            .choose(now, &self.views, &volume.candidates, &mut volume.cursor);
         self.issue(now, s, path, out);
     }
 
@@ -113,13 +108,9 @@ impl Core {
         let volume = &self.volumes[v];
         if (tried | forbidden) & volume.usable == 0 {
             let volume = &mut self.volumes[v];
-            let path = choose(
-                self.config.policy,
-                now,
-                &self.views,
-                &volume.candidates,
-                &mut volume.cursor,
-            );
+            let path =
+                self.selector
+                    .choose(now, &self.views, &volume.candidates, &mut volume.cursor);
             return self.issue(now, s, path, out);
         }
         // The best of the paths that have not refused it in this round; those in quarantine last.
@@ -134,7 +125,7 @@ impl Core {
             };
             self.best_of(v, first, &mut list);
             let cursor = &mut self.volumes[v].cursor;
-            let path = choose(self.config.policy, now, &self.views, &list, cursor);
+            let path = self.selector.choose(now, &self.views, &list, cursor);
             self.retry_paths = list;
             return self.issue(now, s, path, out);
         }

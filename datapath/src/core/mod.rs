@@ -49,7 +49,7 @@ pub use policy::Policy;
 use doubt::Doubt;
 use fence::Closing;
 use mutant::Mutant;
-use policy::View;
+use policy::{Selector, View};
 use protocol::{Duration, Instant, PathId};
 use ranges::Ranges;
 use request::Requests;
@@ -111,6 +111,7 @@ pub struct Core {
     paths: Vec<PathState>,
     /// What a policy may see of each path, side by side.
     views: Vec<View>,
+    selector: Selector,
     /// Path × volume, by path.
     pv: Vec<PathVolume>,
     volumes: Vec<VolumeState>,
@@ -172,6 +173,7 @@ impl Core {
         let mut core = Core {
             slots: Slots::with_capacity(room + paths.len()),
             requests: Requests::new(room, config.planted()),
+            selector: Selector::new(config.policy, paths.len()),
             views: config.paths.iter().map(|p| View::new(p.distance)).collect(),
             pv: vec![PathVolume::default(); paths.len() * volumes.len()],
             closings: Vec::with_capacity(paths.len() * 2),

@@ -77,6 +77,10 @@ fn policy() -> impl Strategy<Value = Policy> {
         Just(Policy::RoundRobin),
         Just(Policy::QueueDepth),
         Just(Policy::LeastBytes),
+        Just(Policy::ServiceTime),
+        Just(Policy::Latency),
+        Just(Policy::MinLatency),
+        Just(Policy::SampledLatency),
         Just(Policy::Numa),
         Just(Policy::Failover),
     ]

@@ -5,11 +5,15 @@ use crate::world::{Fault, MS, Step, World, config};
 use datapath::core::{FencePolicy, Policy};
 use protocol::{Access, Duration};
 
-const ALL: [Policy; 6] = [
+const ALL: [Policy; 10] = [
     Policy::Adaptive,
     Policy::RoundRobin,
     Policy::QueueDepth,
     Policy::LeastBytes,
+    Policy::ServiceTime,
+    Policy::Latency,
+    Policy::MinLatency,
+    Policy::SampledLatency,
     Policy::Numa,
     Policy::Failover,
 ];

@@ -19,11 +19,15 @@ use crate::world::Options;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-const ALL: [Policy; 6] = [
+const ALL: [Policy; 10] = [
     Policy::Adaptive,
     Policy::RoundRobin,
     Policy::QueueDepth,
     Policy::LeastBytes,
+    Policy::ServiceTime,
+    Policy::Latency,
+    Policy::MinLatency,
+    Policy::SampledLatency,
     Policy::Numa,
     Policy::Failover,
 ];

@@ -132,6 +132,10 @@ pub enum Policy {
     RoundRobin,
     QueueDepth,
     LeastBytes,
+    ServiceTime,
+    Latency,
+    MinLatency,
+    SampledLatency,
     Numa,
     Failover,
 }

@@ -8,15 +8,19 @@ use super::tree::{self, Table};
 use super::typed::Drawn;
 use std::path::Path;
 
-const POLICIES: [(&str, Policy); 6] = [
+const POLICIES: [(&str, Policy); 10] = [
     ("adaptive", Policy::Adaptive),
     ("round_robin", Policy::RoundRobin),
     ("queue_depth", Policy::QueueDepth),
     ("least_bytes", Policy::LeastBytes),
+    ("service_time", Policy::ServiceTime),
+    ("latency", Policy::Latency),
+    ("min_latency", Policy::MinLatency),
+    ("sampled_latency", Policy::SampledLatency),
     ("numa", Policy::Numa),
     ("failover", Policy::Failover),
 ];
-const POLICIES_LATER: [&str; 3] = ["service_time", "latency", "oracle"];
+const POLICIES_LATER: [&str; 1] = ["oracle"];
 
 /// The policy of this name; the error is a sentence that says what is wrong.
 pub fn policy_named(name: &str) -> Result<Policy, String> {

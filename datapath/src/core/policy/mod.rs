@@ -5,10 +5,17 @@
 
 mod adaptive;
 mod failover;
+mod latency;
 mod least_bytes;
+mod min_latency;
 mod numa;
 mod queue_depth;
 mod round_robin;
+mod sampled_latency;
+mod selector;
+mod service_time;
+
+pub use selector::Selector;
 
 use protocol::{Duration, Instant};
 
@@ -23,6 +30,14 @@ pub enum Policy {
     QueueDepth,
     /// Fewest bytes in flight (`dm-service-time` with equal weights).
     LeastBytes,
+    /// Least outstanding times historical service time (`dm-historical-service-time`).
+    ServiceTime,
+    /// In turn by weights from latencies of 15 s (the proposed NVMe `latency`).
+    Latency,
+    /// The smallest latest heartbeat (RTRS `min-latency`).
+    MinLatency,
+    /// In turn, without those that sampled slow (ESXi round robin by latency).
+    SampledLatency,
     /// The path nearest to the shard's NUMA node (NVMe `numa`).
     Numa,
     /// The first path; the others stand by.
@@ -113,28 +128,6 @@ fn toward(from: u64, to: u64, shift: u32) -> u64 {
     }
 }
 
-/// The chosen path: one of `candidates`, which is not empty.
-#[inline]
-pub fn choose(
-    policy: Policy,
-    now: Instant,
-    views: &[View],
-    candidates: &[u16],
-    cursor: &mut u32,
-) -> u16 {
-    if candidates.len() == 1 {
-        return candidates[0];
-    }
-    match policy {
-        Policy::Adaptive => adaptive::choose(now, views, candidates, cursor),
-        Policy::RoundRobin => round_robin::choose(candidates, cursor),
-        Policy::QueueDepth => queue_depth::choose(views, candidates, cursor),
-        Policy::LeastBytes => least_bytes::choose(views, candidates, cursor),
-        Policy::Numa => numa::choose(views, candidates),
-        Policy::Failover => failover::choose(candidates),
-    }
-}
-
 /// The candidate with the smallest cost; among equals the next after the last chosen.
 #[inline]
 fn cheapest(candidates: &[u16], cursor: &mut u32, cost: impl Fn(u16) -> u64) -> u16 {
@@ -161,6 +154,16 @@ fn cheapest(candidates: &[u16], cursor: &mut u32, cost: impl Fn(u16) -> u64) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn choose(
+        policy: Policy,
+        now: Instant,
+        views: &[View],
+        candidates: &[u16],
+        cursor: &mut u32,
+    ) -> u16 {
+        Selector::new(policy, views.len()).choose(now, views, candidates, cursor)
+    }
 
     fn views(n: usize) -> Vec<View> {
         (0..n).map(|_| View::new(0)).collect()
@@ -325,6 +328,7 @@ mod tests {
                 *nearest.expect("a candidate")
             }
             Policy::Failover => candidates[0],
+            _ => unreachable!("the policies that remember have their own tests"),
         }
     }
 

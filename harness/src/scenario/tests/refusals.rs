@@ -133,14 +133,6 @@ fn each_refusal_says_what_would_be_right() {
             "[datapath]\npolicy = \"oracle\"".into(),
             "policy \"oracle\" is not built yet; allowed: adaptive",
         ),
-        (
-            "[datapath]\npolicy = \"service_time\"".into(),
-            "policy \"service_time\" is not built yet",
-        ),
-        (
-            "[datapath]\npolicy = \"latency\"".into(),
-            "policy \"latency\" is not built yet",
-        ),
         // Volumes and workloads.
         (
             format!("{two}owner = \"C\""),

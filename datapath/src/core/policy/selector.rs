@@ -1,0 +1,100 @@
+//! A policy with what it remembers of the paths beside their views. The project's own policy, and the peers' that look
+//! at nothing but queues, remember nothing; the others have their memory in their own file.
+
+use super::{Policy, View, latency, min_latency, sampled_latency, service_time};
+use super::{adaptive, failover, least_bytes, numa, queue_depth, round_robin};
+use protocol::Instant;
+
+#[derive(Debug)]
+enum Memory {
+    None,
+    ServiceTime(service_time::Memory),
+    Latency(latency::Memory),
+    MinLatency(min_latency::Memory),
+    SampledLatency(sampled_latency::Memory),
+}
+
+#[derive(Debug)]
+pub struct Selector {
+    policy: Policy,
+    memory: Memory,
+}
+
+impl Selector {
+    pub fn new(policy: Policy, paths: usize) -> Self {
+        let memory = match policy {
+            Policy::ServiceTime => Memory::ServiceTime(service_time::Memory::new(paths)),
+            Policy::Latency => Memory::Latency(latency::Memory::new(paths)),
+            Policy::MinLatency => Memory::MinLatency(min_latency::Memory::new(paths)),
+            Policy::SampledLatency => Memory::SampledLatency(sampled_latency::Memory::new(paths)),
+            _ => Memory::None,
+        };
+        Selector { policy, memory }
+    }
+
+    /// The chosen path: one of `candidates`, which is not empty.
+    #[inline]
+    pub fn choose(
+        &mut self,
+        now: Instant,
+        views: &[View],
+        candidates: &[u16],
+        cursor: &mut u32,
+    ) -> u16 {
+        if candidates.len() == 1 {
+            return candidates[0];
+        }
+        match self.policy {
+            Policy::Adaptive => adaptive::choose(now, views, candidates, cursor),
+            Policy::RoundRobin => round_robin::choose(candidates, cursor),
+            Policy::QueueDepth => queue_depth::choose(views, candidates, cursor),
+            Policy::LeastBytes => least_bytes::choose(views, candidates, cursor),
+            Policy::Numa => numa::choose(views, candidates),
+            Policy::Failover => failover::choose(candidates),
+            _ => self.remembering(now, views, candidates, cursor),
+        }
+    }
+
+    #[inline(never)]
+    fn remembering(
+        &mut self,
+        now: Instant,
+        views: &[View],
+        candidates: &[u16],
+        cursor: &mut u32,
+    ) -> u16 {
+        match &mut self.memory {
+            Memory::None => candidates[0],
+            Memory::ServiceTime(m) => m.choose(now, views, candidates),
+            Memory::Latency(m) => m.choose(candidates, cursor),
+            Memory::MinLatency(m) => m.choose(candidates),
+            Memory::SampledLatency(m) => m.choose(now, candidates, cursor),
+        }
+    }
+
+    /// An I/O that was sent on `path` came back well.
+    #[inline]
+    pub fn answered(&mut self, now: Instant, path: u16, sent_at: Instant) {
+        if !matches!(self.memory, Memory::None) {
+            self.remember(now, path, sent_at);
+        }
+    }
+
+    #[inline(never)]
+    fn remember(&mut self, now: Instant, path: u16, sent_at: Instant) {
+        match &mut self.memory {
+            Memory::None => {}
+            Memory::ServiceTime(m) => m.answered(now, path, sent_at),
+            Memory::Latency(m) => m.answered(now, path, sent_at),
+            Memory::MinLatency(m) => m.answered(now, path, sent_at),
+            Memory::SampledLatency(m) => m.answered(now, path, sent_at),
+        }
+    }
+
+    /// A probe came back well: no I/O, but as good as a heartbeat.
+    pub fn probed(&mut self, now: Instant, path: u16, sent_at: Instant) {
+        if let Memory::MinLatency(m) = &mut self.memory {
+            m.answered(now, path, sent_at);
+        }
+    }
+}
