@@ -3,6 +3,7 @@
 use super::api::{Action, Event, Ticket};
 use super::mutant::Mutant;
 use super::path::Health;
+use super::policy::View;
 use super::slots::{Slot, State};
 use super::state::Shown;
 use super::usable::bits;
@@ -23,8 +24,8 @@ impl Core {
         status: Status,
         out: &mut Actions,
     ) {
-        let (op, sent_at, depth) = match self.slot_of(ticket) {
-            Some(s) if s.state == State::InFlight && s.path == path.0 => (s.op, s.sent_at, s.depth),
+        let (op, sent_at, work) = match self.slot_of(ticket) {
+            Some(s) if s.state == State::InFlight && s.path == path.0 => (s.op, s.sent_at, s.work),
             _ => return self.late(now, path, ticket, out),
         };
         let s = ticket.slot;
@@ -39,7 +40,8 @@ impl Core {
             // An error says nothing of the path's service, and a quick one must not attract more commands; and what
             // was out while this loop lagged has waited for the loop.
             if op != Op::Flush && sent_at >= self.resumed_at {
-                self.views[p].sample(latency, depth, IO_WEIGHT);
+                let own = View::work_of(1, self.bytes_of(s));
+                self.views[p].sample(latency, work, own, IO_WEIGHT);
                 self.selector.answered(now, path.0, sent_at);
             }
             let state = &mut self.paths[p];
@@ -230,8 +232,9 @@ impl Core {
         self.paths[p].probe = None;
         self.heard(now, path.0, sent_at);
         if status.is_ok() && sent_at >= self.resumed_at {
-            let inflight = self.views[p].inflight;
-            self.views[p].sample(now.since(sent_at), inflight + 1, PROBE_WEIGHT);
+            let own = View::work_of(1, u64::from(self.config.block_bytes));
+            let work = self.views[p].work.saturating_add(own);
+            self.views[p].sample(now.since(sent_at), work, own, PROBE_WEIGHT);
             self.selector.probed(now, path.0, sent_at);
         }
         if self.paths[p].health == Health::Suspect {

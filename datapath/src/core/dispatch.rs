@@ -3,6 +3,7 @@
 use super::api::{Action, Event, Outcome, Request};
 use super::mutant::Mutant;
 use super::path::Admin;
+use super::policy::View;
 use super::slots::State;
 use super::verdict::{EAGAIN, EINVAL, EIO};
 use super::{Actions, Core, times};
@@ -78,10 +79,16 @@ impl Core {
         if slot.touched || barred || self.volumes[v].candidates.is_empty() {
             return self.place_slowly(now, s, out);
         }
+        let own = View::work_of(1, self.bytes_of(s));
         let volume = &mut self.volumes[v];
-        let path = self
-            .selector
-            .choose(now, &self.views, &volume.candidates, &mut volume.cursor);
+        let path = self.selector.choose(
+            now,
+            &self.views,
+            &volume.candidates,
+            &volume.spill,
+            own,
+            &mut volume.cursor,
+        );
         self.issue(now, s, path, out);
     }
 
@@ -107,10 +114,16 @@ impl Core {
         let (tried, forbidden) = (cold.tried, cold.forbidden);
         let volume = &self.volumes[v];
         if (tried | forbidden) & volume.usable == 0 {
+            let own = View::work_of(1, self.bytes_of(s));
             let volume = &mut self.volumes[v];
-            let path =
-                self.selector
-                    .choose(now, &self.views, &volume.candidates, &mut volume.cursor);
+            let path = self.selector.choose(
+                now,
+                &self.views,
+                &volume.candidates,
+                &volume.spill,
+                own,
+                &mut volume.cursor,
+            );
             return self.issue(now, s, path, out);
         }
         // The best of the paths that have not refused it in this round; those in quarantine last.
@@ -124,8 +137,11 @@ impl Core {
                 fresh
             };
             self.best_of(v, first, &mut list);
+            let own = View::work_of(1, self.bytes_of(s));
             let cursor = &mut self.volumes[v].cursor;
-            let path = self.selector.choose(now, &self.views, &list, cursor);
+            let path = self
+                .selector
+                .choose(now, &self.views, &list, &[], own, cursor);
             self.retry_paths = list;
             return self.issue(now, s, path, out);
         }
@@ -168,18 +184,14 @@ impl Core {
         let p = usize::from(path);
         let bytes = self.bytes_of(s);
         let view = &mut self.views[p];
-        view.inflight += 1;
-        view.bytes += bytes;
-        let depth = view.inflight;
-        let first = depth == 1;
-        if first {
-            view.oldest = now;
-        }
+        view.sent(now, bytes);
+        let work = view.work;
+        let first = view.inflight == 1;
         self.slots.push_back(&mut self.paths[p].inflight, s);
         let ticket = self.slots.ticket(s);
         let slot = &mut self.slots[s];
         slot.state = State::InFlight;
-        slot.depth = depth;
+        slot.work = work;
         slot.sent_at = now;
         let from = slot.path;
         slot.path = path;
@@ -239,14 +251,12 @@ impl Core {
         let p = usize::from(self.slots[s].path);
         self.slots.unlink(&mut self.paths[p].inflight, s);
         let head = self.paths[p].inflight.head;
-        let view = &mut self.views[p];
-        view.inflight -= 1;
-        view.bytes -= bytes;
-        view.oldest = if head == super::slots::NONE {
+        let oldest = if head == super::slots::NONE {
             Instant::MAX
         } else {
             self.slots[head].sent_at
         };
+        self.views[p].back(bytes, oldest);
         let slot = &mut self.slots[s];
         slot.generation = slot.generation.wrapping_add(1);
     }

@@ -78,8 +78,7 @@ impl Core {
         let slow = state.silent_loss && state.tries == 1;
         if !state.ever_up || slow {
             // Nothing better is known of its round trip, or what was known was wrong.
-            let view = &mut self.views[p];
-            view.tail = view.tail.max(took);
+            self.views[p].expect_tail(took);
         }
         state.last_heard = now;
         state.passed_at = Instant::ZERO;

@@ -41,8 +41,8 @@ pub struct Slot {
     pub request: u32,
     pub blocks: u32,
     pub buf_offset: u32,
-    /// In flight on its path when it was sent, itself included.
-    pub depth: u32,
+    /// The work in flight on its path when it was sent, its own included.
+    pub work: u32,
     prev: u32,
     next: u32,
     pub volume: VolumeId,
@@ -156,7 +156,7 @@ impl Slots {
                 request,
                 blocks,
                 buf_offset: 0,
-                depth: 0,
+                work: 0,
                 prev: NONE,
                 next: NONE,
                 volume,

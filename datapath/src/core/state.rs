@@ -155,6 +155,8 @@ pub struct VolumeState {
     pub usable: u128,
     /// Usable paths of the best rank, in the order of configuration.
     pub candidates: Vec<u16>,
+    /// Usable paths that differ from them in their access alone: what `adaptive` may spill to.
+    pub spill: Vec<u16>,
     pub cursor: u32,
     /// Commands that wait for a usable path.
     pub queue: List,
@@ -174,6 +176,7 @@ impl VolumeState {
             capable: 0,
             usable: 0,
             candidates: Vec::with_capacity(paths),
+            spill: Vec::with_capacity(paths),
             cursor: 0,
             queue: List::default(),
             starved_at: now,

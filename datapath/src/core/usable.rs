@@ -4,12 +4,13 @@
 use super::api::Event;
 use super::mutant::Mutant;
 use super::path::{Admin, Health, Link};
+use super::policy::Policy;
 use super::state::Shown;
 use super::{Action, Actions, Core, times};
 use protocol::{Access, Identity, Instant, PathId, VolumeId};
 
 impl Core {
-    /// Smaller is better: the operator's wish, then health, then access.
+    /// Smaller is better: the operator's wish, then health, then access, which is the lowest bit.
     pub(super) fn rank(&self, path: u16, volume: usize) -> u32 {
         let p = &self.paths[usize::from(path)];
         let admin = u32::from(p.admin == Admin::Standby);
@@ -70,8 +71,17 @@ impl Core {
         }
         let mut list = std::mem::take(&mut self.volumes[v].candidates);
         self.best_of(v, usable, &mut list);
+        let best = list.first().map(|path| self.rank(*path, v));
         self.volumes[v].candidates = list;
         self.grow(v, out);
+        let mut list = std::mem::take(&mut self.volumes[v].spill);
+        list.clear();
+        if let Some(best) = best.filter(|rank| rank % 2 == 0)
+            && self.config.policy == Policy::Adaptive
+        {
+            list.extend(bits(usable).filter(|path| self.rank(*path, v) == best + 1));
+        }
+        self.volumes[v].spill = list;
         let starving = usable == 0;
         let was_starving = self.volumes[v].starved_at != Instant::MAX;
         match (was_starving, starving) {

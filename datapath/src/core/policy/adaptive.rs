@@ -1,40 +1,105 @@
-//! Shortest expected delay: what the unloaded path takes, and what each command that is ahead in its queue adds. Both are
+//! Shortest expected delay: what the unloaded path takes, and what the work that is ahead in its queue adds. Both are
 //! learned from answers (see [`View::sample`]), so that a far path and a crowded one are told apart: the far one stays
-//! far, the crowded one is fine as soon as its queue is gone. A path whose oldest command is older than its own tail is
-//! charged that age too, so that a stall is felt before it is answered.
+//! far, the crowded one is fine as soon as its queue is gone. Work counts bytes as well as commands, so a path with a
+//! large I/O on its wire is a busy path, and a small I/O goes elsewhere. A path whose oldest command is older than its own
+//! tail is charged that age too, so that a stall is felt before it is answered.
 //!
-//! Estimates are noisy. Among the paths that are within a quarter of the shortest delay the one with the fewest commands
-//! gets the next: equal paths share equally, instead of drifting wherever chance has led them.
+//! Estimates are noisy. Among the paths that are within a quarter of the shortest delay the one with the least work gets
+//! the next: equal paths share equally, instead of drifting wherever chance has led them.
+//!
+//! Non-optimised paths are spilled to where they would finish in less than half the time. What they would take is known:
+//! idle ones are probed. If the queue is at the array's servers, which both kinds share, the probes wait in it too, and
+//! nothing is spilled. The factor keeps the noise of single probes out of it, and costs nothing: where links are
+//! full, the queue on them grows until the rest is spilled. A burst that is over in a moment spills nothing either: it has
+//! to be so for a while.
 
-use super::{View, cheapest};
+use super::View;
 use protocol::Instant;
 
 #[inline]
-fn delay(now: Instant, v: &View) -> u64 {
-    let queue = (u64::from(v.inflight) + 1).saturating_mul(v.slope_fp);
-    let mut delay = v.base_fp.saturating_add(queue) >> View::FRACTION;
-    if v.inflight > 0 {
-        let age = now.since(v.oldest);
-        if age > v.tail {
-            delay = delay.saturating_add(age.0);
-        }
+fn delay(now: Instant, v: &View, own: u32) -> u64 {
+    // It fits: the queue is less than half of a word, the unit and the command are bounded.
+    let delay = (v.queue_fp + u64::from(own) * v.unit_fp) >> View::FRACTION;
+    if now > v.overdue_at {
+        delay.saturating_add(now.since(v.oldest).0)
+    } else {
+        delay
     }
-    delay
 }
 
+/// The shortest delay among `candidates`, and which of them has the least work of those that are near it. `delays` is
+/// scratch.
 #[inline]
-pub fn choose(now: Instant, views: &[View], candidates: &[u16], cursor: &mut u32) -> u16 {
+fn least(
+    views: &[View],
+    candidates: &[u16],
+    cursor: u32,
+    delays: &mut [u64],
+    delay: impl Fn(&View) -> u64,
+) -> (u64, usize) {
     let mut shortest = u64::MAX;
-    for p in candidates {
-        shortest = shortest.min(delay(now, &views[usize::from(*p)]));
+    for (p, d) in candidates.iter().zip(delays.iter_mut()) {
+        *d = delay(&views[usize::from(*p)]);
+        shortest = shortest.min(*d);
     }
     let near = shortest.saturating_add(shortest >> 2);
-    cheapest(candidates, cursor, |p| {
-        let v = &views[usize::from(p)];
-        if delay(now, v) <= near {
-            u64::from(v.inflight)
-        } else {
-            u64::from(u32::MAX) + 1
+    let mut start = cursor as usize;
+    if start >= candidates.len() {
+        start %= candidates.len();
+    }
+    let (mut best, mut best_work) = (start, u32::MAX);
+    let mut look = |from: usize, to: usize| {
+        let both = candidates[from..to].iter().zip(&delays[from..to]);
+        for (at, (p, d)) in both.enumerate() {
+            let work = views[usize::from(*p)].work;
+            if *d <= near && work < best_work {
+                (best, best_work) = (from + at, work);
+            }
         }
-    })
+    };
+    look(start, candidates.len());
+    look(0, start);
+    (shortest, best)
+}
+
+/// Work of a command that counts as larger than any.
+const OWN_MAX: u32 = 1 << 22;
+
+/// So many more choices than not must have found the other paths better before one is made among them.
+const SPILL_AT: u32 = 512;
+
+/// `own` is the work of the command, `spill` are the paths of the next access class.
+#[inline]
+pub fn choose(
+    now: Instant,
+    views: &[View],
+    candidates: &[u16],
+    spill: &[u16],
+    own: u32,
+    cursor: &mut u32,
+    delays: &mut [u64],
+    pressure: &mut u32,
+) -> u16 {
+    let own = own.min(OWN_MAX);
+    let (shortest, best) = least(views, candidates, *cursor, delays, |v| delay(now, v, own));
+    *cursor = (best + 1) as u32;
+    if !spill.is_empty() {
+        // A path that has shown no answer yet promises nothing.
+        let promised = |v: &View| {
+            if v.known {
+                delay(now, v, own)
+            } else {
+                u64::MAX
+            }
+        };
+        let (other, instead) = least(views, spill, *cursor, delays, promised);
+        if other.saturating_mul(2) >= shortest {
+            *pressure = pressure.saturating_sub(1);
+        } else if *pressure < SPILL_AT {
+            *pressure += 1;
+        } else {
+            return spill[instead];
+        }
+    }
+    candidates[best]
 }

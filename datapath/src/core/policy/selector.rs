@@ -18,6 +18,10 @@ enum Memory {
 pub struct Selector {
     policy: Policy,
     memory: Memory,
+    /// Scratch, one for each path.
+    delays: Vec<u64>,
+    /// How clearly the paths of the best class are saturated.
+    pressure: u32,
 }
 
 impl Selector {
@@ -29,23 +33,41 @@ impl Selector {
             Policy::SampledLatency => Memory::SampledLatency(sampled_latency::Memory::new(paths)),
             _ => Memory::None,
         };
-        Selector { policy, memory }
+        let delays = vec![0; paths];
+        Selector {
+            policy,
+            memory,
+            delays,
+            pressure: 0,
+        }
     }
 
-    /// The chosen path: one of `candidates`, which is not empty.
+    /// The chosen path: one of `candidates`, which is not empty, or where the policy spills, of `spill`. `own` is the
+    /// command's work (see [`View::work_of`]).
     #[inline]
     pub fn choose(
         &mut self,
         now: Instant,
         views: &[View],
         candidates: &[u16],
+        spill: &[u16],
+        own: u32,
         cursor: &mut u32,
     ) -> u16 {
-        if candidates.len() == 1 {
+        if candidates.len() == 1 && spill.is_empty() {
             return candidates[0];
         }
         match self.policy {
-            Policy::Adaptive => adaptive::choose(now, views, candidates, cursor),
+            Policy::Adaptive => adaptive::choose(
+                now,
+                views,
+                candidates,
+                spill,
+                own,
+                cursor,
+                &mut self.delays,
+                &mut self.pressure,
+            ),
             Policy::RoundRobin => round_robin::choose(candidates, cursor),
             Policy::QueueDepth => queue_depth::choose(views, candidates, cursor),
             Policy::LeastBytes => least_bytes::choose(views, candidates, cursor),
