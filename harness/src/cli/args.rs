@@ -158,9 +158,12 @@ pub struct Compare {
     /// Print one JSON object a line for each scenario and policy
     #[arg(long)]
     pub json: bool,
-    /// Write scenario, policy, metric, median and best as CSV
+    /// Write scenario, policy, metric, median, interval, distance and best as CSV
     #[arg(long, value_name = "FILE")]
     pub csv: Option<PathBuf>,
+    /// Write the whole matrix as Markdown
+    #[arg(long, value_name = "FILE")]
+    pub markdown: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]

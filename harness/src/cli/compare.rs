@@ -10,7 +10,7 @@ use super::progress::Progress;
 use super::repro::Given;
 use super::run::{seeds, threads, write_file};
 use super::{Stop, Streams, args, gather, pool, target};
-use crate::report::compare::{self, Column};
+use crate::report::compare::{self, Column, matrix};
 use crate::report::human;
 use crate::report::outcome::Outcome;
 use crate::scenario::model::Policy;
@@ -176,6 +176,13 @@ pub fn run(
     }
     if let Some(file) = &args.csv {
         write_file(file, &compare::csv(&finished))?;
+    }
+    if let Some(file) = &args.markdown {
+        let titles: Vec<(&str, &str)> = all
+            .iter()
+            .map(|s| (s.name.as_str(), s.title.as_str()))
+            .collect();
+        write_file(file, &matrix::markdown(&titles, &finished))?;
     }
     if !args.json {
         let counts = [

@@ -3,6 +3,8 @@
 //!
 //! A best is marked only where the policies differ; where several share it, each has the mark.
 
+pub mod matrix;
+
 use super::baseline::Better;
 use super::human;
 use super::outcome::{Outcome, median};
@@ -33,6 +35,10 @@ pub struct Column {
     pub seeds: Vec<u64>,
     /// Medians over the seeds.
     pub metrics: BTreeMap<String, f64>,
+    /// Where the median of all seeds lies with 95 % confidence; from six seeds on.
+    pub intervals: BTreeMap<String, (f64, f64)>,
+    /// How far each median is from the best policy's, as a part of that: 0.1 is 10 % worse.
+    pub distance: BTreeMap<String, f64>,
     /// The median share of each path.
     pub shares: BTreeMap<String, f64>,
     /// Rules that were broken in any seed, and how often.
@@ -44,15 +50,17 @@ pub struct Column {
 impl Column {
     pub fn of(scenario: &str, policy: &str, runs: &[Outcome]) -> Column {
         let ran = || runs.iter().filter(|r| r.ran());
-        let metrics = ROWS
-            .iter()
-            .filter_map(|(_, key, _)| {
-                Some((
-                    (*key).to_string(),
-                    median(ran().filter_map(|r| r.metric(key)))?,
-                ))
-            })
-            .collect();
+        let mut metrics = BTreeMap::new();
+        let mut intervals = BTreeMap::new();
+        for (_, key, _) in ROWS {
+            let values: Vec<f64> = ran().filter_map(|r| r.metric(key)).collect();
+            if let Some(interval) = interval(&values) {
+                intervals.insert(key.to_string(), interval);
+            }
+            if let Some(median) = median(values) {
+                metrics.insert(key.to_string(), median);
+            }
+        }
         let mut shares: BTreeMap<String, Vec<f64>> = BTreeMap::new();
         let mut rules = BTreeMap::new();
         for run in ran() {
@@ -71,6 +79,8 @@ impl Column {
             policy: policy.to_string(),
             seeds: ran().map(|r| r.report.seed).collect(),
             metrics,
+            intervals,
+            distance: BTreeMap::new(),
             shares: shares
                 .into_iter()
                 .filter_map(|(name, all)| Some((name, median(all)?)))
@@ -79,9 +89,33 @@ impl Column {
             best: Vec::new(),
         }
     }
+
+    /// Half of the interval, in percent of the median.
+    fn uncertainty(&self, key: &str) -> Option<f64> {
+        let (low, high) = self.intervals.get(key)?;
+        let median = self.metrics.get(key).filter(|m| **m > 0.0)?;
+        Some((high - low) / 2.0 / median * 100.0)
+    }
 }
 
-/// Marks the best of each row. What broke a rule is not the best of anything.
+/// Where the median of what was sampled lies with at least 95 % confidence, whatever the distribution: the order
+/// statistics that a fair coin's `n` throws leave out with at most 2.5 % on either side.
+fn interval(values: &[f64]) -> Option<(f64, f64)> {
+    let mut values: Vec<f64> = values.iter().copied().filter(|v| v.is_finite()).collect();
+    values.sort_by(f64::total_cmp);
+    let n = values.len();
+    // The chance of exactly k heads, from 2^-n on: exact but for rounding while n < 1000.
+    let mut chance = 0.5f64.powi(i32::try_from(n).ok()?);
+    let (mut left, mut below) = (0, 0.0);
+    while below + chance <= 0.025 && left < n {
+        below += chance;
+        chance = chance * (n - left) as f64 / (left + 1) as f64;
+        left += 1;
+    }
+    (left > 0).then(|| (values[left - 1], values[n - left]))
+}
+
+/// Marks the best of each row, and says how far the others are from it. What broke a rule is not the best of anything.
 pub fn mark(columns: &mut [Column]) {
     for (_, key, better) in ROWS {
         let values: Vec<f64> = columns
@@ -91,13 +125,24 @@ pub fn mark(columns: &mut [Column]) {
             .collect();
         let least = values.iter().copied().fold(f64::INFINITY, f64::min);
         let most = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        if values.len() < 2 || least == most {
-            continue;
-        }
         let best = match better {
             Better::Lower => least,
             Better::Higher => most,
         };
+        if best > 0.0 && best.is_finite() {
+            for column in columns.iter_mut() {
+                if let Some(value) = column.metrics.get(key) {
+                    let away = match better {
+                        Better::Lower => value / best - 1.0,
+                        Better::Higher => 1.0 - value / best,
+                    };
+                    column.distance.insert(key.to_string(), away.max(0.0));
+                }
+            }
+        }
+        if values.len() < 2 || least == most {
+            continue;
+        }
         for column in columns.iter_mut() {
             if column.rules.is_empty() && column.metrics.get(key) == Some(&best) {
                 column.best.push(key.to_string());
@@ -131,7 +176,10 @@ pub fn table(title: &str, columns: &[Column], style: Style) -> String {
     let mut out = format!(" {}   {title}   ({seeds})\n", style.strong(&first.scenario));
     let widths: Vec<usize> = columns
         .iter()
-        .map(|c| c.policy.chars().count().max(9) + 2)
+        .map(|c| {
+            let room = if c.intervals.is_empty() { 9 } else { 13 };
+            c.policy.chars().count().max(room) + 2
+        })
         .collect();
     out += &format!("   {:<14}", "");
     for (column, width) in columns.iter().zip(&widths) {
@@ -144,10 +192,13 @@ pub fn table(title: &str, columns: &[Column], style: Style) -> String {
         }
         let mut row = format!("   {name:<14}");
         for (column, width) in columns.iter().zip(&widths) {
-            let text = column
+            let mut text = column
                 .metrics
                 .get(key)
                 .map_or_else(|| "–".to_string(), |v| cell(key, *v));
+            if let Some(share) = column.uncertainty(key) {
+                text += &format!(" ±{share:.0}%");
+            }
             let text = format!("{text:>width$}");
             let best = column.best.iter().any(|b| b == key);
             row += &if best {
@@ -192,16 +243,35 @@ pub fn csv(columns: &[Column]) -> String {
             text.to_string()
         }
     };
-    let mut out = String::from("scenario,policy,seeds,metric,median,best\n");
+    let mut out = String::from("scenario,policy,seeds,metric,median,low,high,distance,best\n");
     for c in columns {
         let lead = format!("{},{},{}", quoted(&c.scenario), c.policy, c.seeds.len());
         for (metric, value) in &c.metrics {
             let best = u8::from(c.best.contains(metric));
-            out += &format!("{lead},{metric},{value},{best}\n");
+            let (low, high) = c.intervals.get(metric).copied().unzip();
+            let text = |v: Option<f64>| v.map_or(String::new(), |v| v.to_string());
+            let away = text(c.distance.get(metric).copied());
+            let (low, high) = (text(low), text(high));
+            out += &format!("{lead},{metric},{value},{low},{high},{away},{best}\n");
         }
         for (path, share) in &c.shares {
-            out += &format!("{lead},path.{path}.share,{share},0\n");
+            out += &format!("{lead},path.{path}.share,{share},,,,0\n");
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_interval_is_that_of_the_sign_test() {
+        let ordered: Vec<f64> = (1..=20).map(f64::from).collect();
+        // The tables have 6th and 15th for 20, first and last for 6, and nothing for 5.
+        assert_eq!(interval(&ordered), Some((6.0, 15.0)));
+        assert_eq!(interval(&ordered[..6]), Some((1.0, 6.0)));
+        assert_eq!(interval(&ordered[..5]), None);
+        assert_eq!(interval(&[]), None);
+    }
 }
