@@ -62,6 +62,23 @@ fn least(
     (shortest, best)
 }
 
+#[derive(Debug)]
+pub struct Memory {
+    /// Scratch, one for each path.
+    delays: Vec<u64>,
+    /// How clearly the paths of the best class are saturated.
+    pressure: u32,
+}
+
+impl Memory {
+    pub fn new(paths: usize) -> Self {
+        Memory {
+            delays: vec![0; paths],
+            pressure: 0,
+        }
+    }
+}
+
 /// Work of a command that counts as larger than any.
 const OWN_MAX: u32 = 1 << 22;
 
@@ -77,9 +94,9 @@ pub fn choose(
     spill: &[u16],
     own: u32,
     cursor: &mut u32,
-    delays: &mut [u64],
-    pressure: &mut u32,
+    memory: &mut Memory,
 ) -> u16 {
+    let delays = &mut memory.delays;
     let own = own.min(OWN_MAX);
     let (shortest, best) = least(views, candidates, *cursor, delays, |v| delay(now, v, own));
     *cursor = (best + 1) as u32;
@@ -94,9 +111,9 @@ pub fn choose(
         };
         let (other, instead) = least(views, spill, *cursor, delays, promised);
         if other.saturating_mul(2) >= shortest {
-            *pressure = pressure.saturating_sub(1);
-        } else if *pressure < SPILL_AT {
-            *pressure += 1;
+            memory.pressure = memory.pressure.saturating_sub(1);
+        } else if memory.pressure < SPILL_AT {
+            memory.pressure += 1;
         } else {
             return spill[instead];
         }

@@ -8,7 +8,7 @@ use protocol::Instant;
 #[derive(Debug)]
 enum Memory {
     None,
-    ServiceTime(service_time::Memory),
+    ServiceTime(Box<service_time::Memory>),
     Latency(latency::Memory),
     MinLatency(min_latency::Memory),
     SampledLatency(sampled_latency::Memory),
@@ -18,27 +18,22 @@ enum Memory {
 pub struct Selector {
     policy: Policy,
     memory: Memory,
-    /// Scratch, one for each path.
-    delays: Vec<u64>,
-    /// How clearly the paths of the best class are saturated.
-    pressure: u32,
+    adaptive: adaptive::Memory,
 }
 
 impl Selector {
     pub fn new(policy: Policy, paths: usize) -> Self {
         let memory = match policy {
-            Policy::ServiceTime => Memory::ServiceTime(service_time::Memory::new(paths)),
+            Policy::ServiceTime => Memory::ServiceTime(Box::new(service_time::Memory::new(paths))),
             Policy::Latency => Memory::Latency(latency::Memory::new(paths)),
             Policy::MinLatency => Memory::MinLatency(min_latency::Memory::new(paths)),
             Policy::SampledLatency => Memory::SampledLatency(sampled_latency::Memory::new(paths)),
             _ => Memory::None,
         };
-        let delays = vec![0; paths];
         Selector {
             policy,
             memory,
-            delays,
-            pressure: 0,
+            adaptive: adaptive::Memory::new(paths),
         }
     }
 
@@ -65,8 +60,7 @@ impl Selector {
                 spill,
                 own,
                 cursor,
-                &mut self.delays,
-                &mut self.pressure,
+                &mut self.adaptive,
             ),
             Policy::RoundRobin => round_robin::choose(candidates, cursor),
             Policy::QueueDepth => queue_depth::choose(views, candidates, cursor),
