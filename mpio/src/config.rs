@@ -77,6 +77,10 @@ pub enum PolicyName {
     RoundRobin,
     QueueDepth,
     LeastBytes,
+    ServiceTime,
+    Latency,
+    MinLatency,
+    SampledLatency,
     Numa,
     Failover,
 }
@@ -88,6 +92,10 @@ impl From<PolicyName> for Policy {
             PolicyName::RoundRobin => Policy::RoundRobin,
             PolicyName::QueueDepth => Policy::QueueDepth,
             PolicyName::LeastBytes => Policy::LeastBytes,
+            PolicyName::ServiceTime => Policy::ServiceTime,
+            PolicyName::Latency => Policy::Latency,
+            PolicyName::MinLatency => Policy::MinLatency,
+            PolicyName::SampledLatency => Policy::SampledLatency,
             PolicyName::Numa => Policy::Numa,
             PolicyName::Failover => Policy::Failover,
         }
