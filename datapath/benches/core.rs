@@ -6,14 +6,15 @@ mod common;
 #[path = "../tests/common/steady.rs"]
 mod steady;
 
-use common::{POLICIES, request, up};
+use common::{request, up};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use datapath::core::Policy;
 use steady::Steady;
 
 fn per_io(c: &mut Criterion, group: &str, paths: u16) {
     let mut g = c.benchmark_group(group);
     g.throughput(Throughput::Elements(1));
-    for (policy, name) in POLICIES {
+    for (name, policy) in Policy::ALL {
         g.bench_function(BenchmarkId::from_parameter(name), |b| {
             let mut steady = Steady::new(policy, paths);
             b.iter(|| steady.step());

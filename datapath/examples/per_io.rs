@@ -5,21 +5,22 @@ mod common;
 #[path = "../tests/common/steady.rs"]
 mod steady;
 
-use common::{POLICIES, request, up};
+use common::{request, up};
+use datapath::core::Policy;
 use std::process::ExitCode;
 use steady::Steady;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if arguments.is_empty() {
-        for (_, name) in POLICIES {
+        for (name, _) in Policy::ALL {
             println!("{name}");
         }
         return ExitCode::SUCCESS;
     }
     let number = |at: usize| arguments.get(at)?.parse::<u64>().ok();
-    let policy = POLICIES.iter().find(|(_, name)| *name == arguments[0]);
-    let (Some((policy, _)), Some(paths @ 1..=128), Some(ios)) = (policy, number(1), number(2))
+    let policy = Policy::ALL.iter().find(|(name, _)| *name == arguments[0]);
+    let (Some((_, policy)), Some(paths @ 1..=128), Some(ios)) = (policy, number(1), number(2))
     else {
         eprintln!(
             "usage: per_io [POLICY PATHS IOS]: a policy's name, 1 to 128 paths, how many I/Os"

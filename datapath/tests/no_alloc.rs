@@ -3,8 +3,8 @@
 
 mod common;
 
-use common::{POLICIES, request, up};
-use datapath::core::{Action, Actions, Core, Input, Ticket};
+use common::{request, up};
+use datapath::core::{Action, Actions, Core, Input, Policy, Ticket};
 use protocol::{Duration, Instant, PathId, Status};
 use std::collections::VecDeque;
 
@@ -76,7 +76,7 @@ fn warm(policy: datapath::core::Policy) -> Loop {
 
 #[test]
 fn no_allocation_per_io() {
-    for (policy, name) in POLICIES {
+    for (name, policy) in Policy::ALL {
         let mut l = warm(policy);
         l.turn(10_000, |_| Status::Ok);
         let before = l.n;
@@ -96,7 +96,7 @@ fn no_allocation_per_retry() {
         16 => Status::Nvme(protocol::NvmeStatus::new(0x006)),
         _ => Status::Ok,
     };
-    for (policy, name) in POLICIES {
+    for (name, policy) in Policy::ALL {
         let mut l = warm(policy);
         l.turn(40_000, status);
         let counted = allocation_counter::measure(|| l.turn(100_000, status));

@@ -1,7 +1,8 @@
 //! `mpio.toml`: the daemon, the datapath's table (the one that scenarios have), and the volumes with their paths.
 
 use datapath::core::{FencePolicy, Policy};
-use serde::Deserialize;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -35,7 +36,8 @@ impl Default for Daemon {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Datapath {
-    pub policy: PolicyName,
+    #[serde(deserialize_with = "policy")]
+    pub policy: Policy,
     /// Hard limit of one attempt.
     #[serde(with = "humantime_serde")]
     pub io_timeout: Duration,
@@ -46,7 +48,7 @@ pub struct Datapath {
 impl Default for Datapath {
     fn default() -> Self {
         Datapath {
-            policy: PolicyName::Adaptive,
+            policy: Policy::Adaptive,
             io_timeout: Duration::from_secs(5),
             no_path: NoPath::default(),
             fence: Fence::InDoubt,
@@ -70,36 +72,17 @@ impl Default for NoPath {
     }
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PolicyName {
-    Adaptive,
-    RoundRobin,
-    QueueDepth,
-    LeastBytes,
-    ServiceTime,
-    Latency,
-    MinLatency,
-    SampledLatency,
-    Numa,
-    Failover,
-}
-
-impl From<PolicyName> for Policy {
-    fn from(name: PolicyName) -> Policy {
-        match name {
-            PolicyName::Adaptive => Policy::Adaptive,
-            PolicyName::RoundRobin => Policy::RoundRobin,
-            PolicyName::QueueDepth => Policy::QueueDepth,
-            PolicyName::LeastBytes => Policy::LeastBytes,
-            PolicyName::ServiceTime => Policy::ServiceTime,
-            PolicyName::Latency => Policy::Latency,
-            PolicyName::MinLatency => Policy::MinLatency,
-            PolicyName::SampledLatency => Policy::SampledLatency,
-            PolicyName::Numa => Policy::Numa,
-            PolicyName::Failover => Policy::Failover,
-        }
-    }
+/// A policy by the name that it has in scenarios.
+fn policy<'de, D: Deserializer<'de>>(from: D) -> Result<Policy, D::Error> {
+    let given = String::deserialize(from)?;
+    let found = Policy::ALL.iter().find(|(name, _)| *name == given);
+    found.map(|(_, policy)| *policy).ok_or_else(|| {
+        let names = Policy::ALL.map(|(name, _)| format!("`{name}`"));
+        let names = names.join(", ");
+        D::Error::custom(format!(
+            "unknown variant `{given}`, expected one of {names}"
+        ))
+    })
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]

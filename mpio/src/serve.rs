@@ -207,7 +207,7 @@ fn core(config: &Config, plan: &Plan) -> dp::Config {
     dp::Config {
         shard: 0,
         shards: 1,
-        policy: config.datapath.policy.into(),
+        policy: config.datapath.policy,
         io_timeout: time(config.datapath.io_timeout),
         queue_for: time(config.datapath.no_path.queue_for),
         fence: config.datapath.fence.into(),

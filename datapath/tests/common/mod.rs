@@ -6,19 +6,6 @@ use datapath::core::{
 };
 use protocol::{Access, Duration, Identity, Instant, Op, PathId, VolumeId};
 
-pub const POLICIES: [(Policy, &str); 10] = [
-    (Policy::Adaptive, "adaptive"),
-    (Policy::RoundRobin, "round_robin"),
-    (Policy::QueueDepth, "queue_depth"),
-    (Policy::LeastBytes, "least_bytes"),
-    (Policy::ServiceTime, "service_time"),
-    (Policy::Latency, "latency"),
-    (Policy::MinLatency, "min_latency"),
-    (Policy::SampledLatency, "sampled_latency"),
-    (Policy::Numa, "numa"),
-    (Policy::Failover, "failover"),
-];
-
 pub fn up(policy: Policy, paths: u16, out: &mut Actions) -> Core {
     let config = Config {
         shard: 0,

@@ -2,6 +2,7 @@
 //!
 //! `draw` turns it into the scenario of one seed: what `Scenario::ranges` lists and `any n of` targets become fixed; the ones that are drawn per I/O (`workload.block`, `after`, `add`) stay ranges.
 
+pub use datapath::core::{FencePolicy, Policy};
 use protocol::Duration;
 
 /// An inclusive range; `lo == hi` where the scenario gave one value.
@@ -124,28 +125,6 @@ pub struct PathOverride {
     pub latency: Option<Duration>,
     pub bits_per_s: Option<u64>,
     pub present: bool,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Policy {
-    Adaptive,
-    RoundRobin,
-    QueueDepth,
-    LeastBytes,
-    ServiceTime,
-    Latency,
-    MinLatency,
-    SampledLatency,
-    Numa,
-    Failover,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum FencePolicy {
-    InDoubt,
-    Hold,
-    /// Unsafe: retries writes at once, as the peers do.
-    None,
 }
 
 #[derive(Clone, PartialEq, Debug)]

@@ -8,31 +8,19 @@ use super::tree::{self, Table};
 use super::typed::Drawn;
 use std::path::Path;
 
-const POLICIES: [(&str, Policy); 10] = [
-    ("adaptive", Policy::Adaptive),
-    ("round_robin", Policy::RoundRobin),
-    ("queue_depth", Policy::QueueDepth),
-    ("least_bytes", Policy::LeastBytes),
-    ("service_time", Policy::ServiceTime),
-    ("latency", Policy::Latency),
-    ("min_latency", Policy::MinLatency),
-    ("sampled_latency", Policy::SampledLatency),
-    ("numa", Policy::Numa),
-    ("failover", Policy::Failover),
-];
 const POLICIES_LATER: [&str; 1] = ["oracle"];
 
 /// The policy of this name; the error is a sentence that says what is wrong.
 pub fn policy_named(name: &str) -> Result<Policy, String> {
-    if let Some((_, policy)) = POLICIES.iter().find(|(n, _)| *n == name) {
+    if let Some((_, policy)) = Policy::ALL.iter().find(|(n, _)| *n == name) {
         return Ok(*policy);
     }
     if POLICIES_LATER.contains(&name) {
         return Err(format!("policy \"{name}\" is not built yet"));
     }
-    let near = super::nearest(name, POLICIES.iter().map(|(n, _)| *n));
+    let near = super::nearest(name, Policy::ALL.iter().map(|(n, _)| *n));
     let hint = near.map_or(";".to_string(), |n| format!("; did you mean '{n}'?"));
-    let allowed: Vec<&str> = POLICIES.iter().map(|(n, _)| *n).collect();
+    let allowed: Vec<&str> = Policy::ALL.iter().map(|(n, _)| *n).collect();
     let shown = super::diag::shortened(name);
     Err(format!(
         "unknown policy '{shown}'{hint} allowed: {}",
@@ -41,7 +29,7 @@ pub fn policy_named(name: &str) -> Result<Policy, String> {
 }
 
 pub fn policy_name(policy: Policy) -> &'static str {
-    POLICIES
+    Policy::ALL
         .iter()
         .find(|(_, p)| *p == policy)
         .map_or("adaptive", |(n, _)| n)
@@ -237,7 +225,7 @@ pub fn datapath(r: &mut Reader<'_>, root: &Table, s: &mut Scenario) {
     let t = r.section(root, "datapath");
     r.keys(&t, &["policy", "io_timeout", "no_path", "fence", "quiesce"]);
     let d = &mut s.datapath;
-    d.policy = word_or_later(r, &t, "policy", &POLICIES, &POLICIES_LATER).unwrap_or(d.policy);
+    d.policy = word_or_later(r, &t, "policy", &Policy::ALL, &POLICIES_LATER).unwrap_or(d.policy);
     d.io_timeout = r.time(&t, "io_timeout", 1, d.io_timeout);
     let no_path = r.subsection(&t, "no_path");
     r.keys(&no_path, &["queue_for"]);

@@ -3,7 +3,7 @@
 //! The host's limits are those of a common controller: a command moves at most 1 MiB (NVMe MDTS), and a shard sits on
 //! the NUMA node of the host port with its own number, modulo the ports.
 
-use crate::scenario::model::{ArrayFence, Cache, FencePolicy, Policy, Scenario, Tail};
+use crate::scenario::model::{ArrayFence, Cache, Scenario, Tail};
 use crate::scenario::topology::PathSpec;
 use datapath::core as dp;
 use protocol::{Duration, Identity, PathId};
@@ -81,25 +81,10 @@ pub fn core(s: &Scenario, paths: &[PathSpec], shard: u16) -> dp::Config {
     dp::Config {
         shard,
         shards: s.host.shards,
-        policy: match s.datapath.policy {
-            Policy::Adaptive => dp::Policy::Adaptive,
-            Policy::RoundRobin => dp::Policy::RoundRobin,
-            Policy::QueueDepth => dp::Policy::QueueDepth,
-            Policy::LeastBytes => dp::Policy::LeastBytes,
-            Policy::ServiceTime => dp::Policy::ServiceTime,
-            Policy::Latency => dp::Policy::Latency,
-            Policy::MinLatency => dp::Policy::MinLatency,
-            Policy::SampledLatency => dp::Policy::SampledLatency,
-            Policy::Numa => dp::Policy::Numa,
-            Policy::Failover => dp::Policy::Failover,
-        },
+        policy: s.datapath.policy,
         io_timeout: s.datapath.io_timeout,
         queue_for: s.datapath.queue_for,
-        fence: match s.datapath.fence {
-            FencePolicy::InDoubt => dp::FencePolicy::InDoubt,
-            FencePolicy::Hold => dp::FencePolicy::Hold,
-            FencePolicy::None => dp::FencePolicy::None,
-        },
+        fence: s.datapath.fence,
         quiesce: s.datapath.quiesce,
         anatt: ANATT,
         array_confirms: s.array.fence == ArrayFence::Ccr,

@@ -44,6 +44,22 @@ pub enum Policy {
     Failover,
 }
 
+impl Policy {
+    /// Every policy with its name in configurations, scenarios and reports.
+    pub const ALL: [(&str, Policy); 10] = [
+        ("adaptive", Policy::Adaptive),
+        ("round_robin", Policy::RoundRobin),
+        ("queue_depth", Policy::QueueDepth),
+        ("least_bytes", Policy::LeastBytes),
+        ("service_time", Policy::ServiceTime),
+        ("latency", Policy::Latency),
+        ("min_latency", Policy::MinLatency),
+        ("sampled_latency", Policy::SampledLatency),
+        ("numa", Policy::Numa),
+        ("failover", Policy::Failover),
+    ];
+}
+
 /// What a policy may know of a path. What `adaptive` looks at for each candidate comes first, in one cache line, and is
 /// derived when something happens to the path, not when a path is chosen.
 #[derive(Clone, Copy, Debug)]
