@@ -106,8 +106,7 @@ impl Core {
         self.refresh_paths(now, out);
         self.probe(now, path, out);
         // A question that is answered beside the queue of I/O: it tells a path that is slow from one that is silent.
-        self.paths[usize::from(path)].asked_at = Some(now);
-        out.push(Action::Refresh { path: PathId(path) });
+        self.ask_states(now, path, out);
         for q in self.path_indices() {
             if q != path && self.paths[usize::from(q)].last_heard < now {
                 self.probe(now, q, out);
@@ -133,7 +132,7 @@ impl Core {
         // somewhere: held, or behind those of others. It is asked again and again, for as long as it answers; in
         // quarantine a path earns no such patience.
         let patience = self.patience_with(path, times::PROBE_FLOOR);
-        let p = &mut self.paths[usize::from(path)];
+        let p = &self.paths[usize::from(path)];
         let question = p.asked_at.unwrap_or(asked);
         let end = asked + patience + times::TOLD_EXTRA;
         let due = question.max(asked) + patience;
@@ -142,8 +141,7 @@ impl Core {
         }
         let told = p.told_at > p.suspect_at && p.told_at >= question;
         if told && !p.quarantined && now < end {
-            p.asked_at = Some(now);
-            out.push(Action::Refresh { path: PathId(path) });
+            self.ask_states(now, path, out);
             return end.min(now + patience);
         }
         let suspect_at = p.suspect_at;

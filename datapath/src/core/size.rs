@@ -5,7 +5,6 @@
 //! learn of it one after another. Where all show less, I/O goes on, and the array itself answers what is beyond its end.
 
 use super::api::Event;
-use super::state::Shown;
 use super::usable::bits;
 use super::{Actions, Core};
 use protocol::{Instant, VolumeId};
@@ -22,15 +21,16 @@ impl Core {
         (whole, clear & whole)
     }
 
-    /// The least that the paths which carry the volume's I/O show; 0: there is none.
-    fn agreed(&self, v: usize) -> u64 {
-        let shown = bits(self.volumes[v].usable).map(|p| self.pv(p, v).blocks);
+    /// The least that some paths show; 0: there is none.
+    fn agreed(&self, v: usize, paths: u128) -> u64 {
+        let shown = bits(paths).map(|p| self.pv(p, v).blocks);
         shown.min().unwrap_or(0)
     }
 
     pub(super) fn grow(&mut self, v: usize, out: &mut Actions) {
-        if self.agreed(v) > self.volumes[v].blocks {
-            self.resize(v, self.agreed(v), out);
+        let to = self.agreed(v, self.volumes[v].usable);
+        if to > self.volumes[v].blocks {
+            self.resize(v, to, out);
         }
     }
 
@@ -50,9 +50,7 @@ impl Core {
             return;
         }
         // Those that are left out for being short have their say too.
-        let right =
-            bits(self.volumes[v].capable).filter(|p| self.pv(*p, v).verified == Shown::Right);
-        let to = right.map(|p| self.pv(p, v).blocks).min().unwrap_or(0);
+        let to = self.agreed(v, self.volumes[v].capable);
         if to > 0 && to != self.volumes[v].blocks {
             self.resize(v, to, out);
             self.refresh_volume(now, v, out);

@@ -196,10 +196,15 @@ impl Core {
             self.wake_by(at + times::RECHECK);
             return;
         }
-        p.asked_at = Some(now);
-        out.push(Action::Refresh { path: PathId(path) });
+        self.ask_states(now, path, out);
         self.ask_again(now, path);
         self.ask_identity(now, path, out);
+    }
+
+    /// Asks a path for its access states, whatever was asked before.
+    pub(super) fn ask_states(&mut self, now: Instant, path: u16, out: &mut Actions) {
+        self.paths[usize::from(path)].asked_at = Some(now);
+        out.push(Action::Refresh { path: PathId(path) });
     }
 
     /// A volume that was not recognised on this path is asked for its identity by a probe.

@@ -87,12 +87,8 @@ impl Shard {
 
     /// Serves until every device was stopped. What is dropped at the end are the queues' mappings, which the kernel waits for.
     pub fn run(mut self) -> io::Result<()> {
-        for s in &mut self.volumes {
-            let mut driver = Driver {
-                ring: &mut self.ring,
-                v: &mut s.io,
-            };
-            driver.fetch_all();
+        for at in 0..self.volumes.len() {
+            self.driver(at).fetch_all();
         }
         self.ring.submit()?;
         for s in &self.volumes {
@@ -133,45 +129,49 @@ impl Shard {
     }
 
     fn completed(&mut self, now: Instant, kind: Kind, volume: u16, index: u32, result: i32) {
-        let s = &mut self.volumes[usize::from(volume)];
-        let mut driver = Driver {
-            ring: &mut self.ring,
-            v: &mut s.io,
-        };
-        if let Some(input) = driver.completed(kind, index, result) {
-            s.core.handle(now, input, &mut self.out);
-            carry_out(&mut driver, now, &mut self.out);
+        let at = usize::from(volume);
+        let mut driver = self.driver(at);
+        let input = driver.completed(kind, index, result);
+        if let Some(input) = input {
+            self.tell(now, at, input);
         }
-        if !driver.v.unbuffered.is_empty() {
-            driver.commit_waiting();
-        }
-        self.tell_pending(now, usize::from(volume));
+        self.driver(at).commit_waiting();
+        self.tell_pending(now, at);
     }
 
     /// Deadlines, and what the driver has to say by itself.
     fn due(&mut self, now: Instant, at: usize) {
-        let s = &mut self.volumes[at];
-        if s.core.deadline().is_some_and(|due| due <= now) {
-            s.core.on_deadline(now, &mut self.out);
-            let mut driver = Driver {
-                ring: &mut self.ring,
-                v: &mut s.io,
-            };
-            carry_out(&mut driver, now, &mut self.out);
+        let core = &mut self.volumes[at].core;
+        if core.deadline().is_some_and(|due| due <= now) {
+            core.on_deadline(now, &mut self.out);
+            self.carry_out(now, at);
         }
         self.tell_pending(now, at);
     }
 
     fn tell_pending(&mut self, now: Instant, at: usize) {
-        let s = &mut self.volumes[at];
-        while let Some(input) = s.io.pending.pop_front() {
-            let input: Input = input;
-            s.core.handle(now, input, &mut self.out);
-            let mut driver = Driver {
-                ring: &mut self.ring,
-                v: &mut s.io,
-            };
-            carry_out(&mut driver, now, &mut self.out);
+        while let Some(input) = self.volumes[at].io.pending.pop_front() {
+            self.tell(now, at, input);
+        }
+    }
+
+    fn tell(&mut self, now: Instant, at: usize, input: Input) {
+        self.volumes[at].core.handle(now, input, &mut self.out);
+        self.carry_out(now, at);
+    }
+
+    fn carry_out(&mut self, now: Instant, at: usize) {
+        let mut driver = Driver {
+            ring: &mut self.ring,
+            v: &mut self.volumes[at].io,
+        };
+        carry_out(&mut driver, now, &mut self.out);
+    }
+
+    fn driver(&mut self, at: usize) -> Driver<'_> {
+        Driver {
+            ring: &mut self.ring,
+            v: &mut self.volumes[at].io,
         }
     }
 
