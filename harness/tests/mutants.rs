@@ -573,6 +573,29 @@ status = "nvme:0x280"
 share = 30
 "#;
 
+/// Writes of several commands and flushes, and a crash that takes some of the former.
+const LARGE_OVER_A_LOSS: &str = r#"
+duration = "150ms"
+[array]
+access = "symmetric"
+cache = "volatile"
+service = { write = "500us", parallel = 4 }
+[host]
+shards = 4
+[link]
+rate = "100Gbit/s"
+[[workload]]
+read = 0
+block = "1MiB..4MiB"
+span = "8MiB"
+depth = 8
+flush_every = 2
+[[fault]]
+at = "50ms..60ms"
+on = "controller:B"
+do = "crash"
+"#;
+
 fn cases() -> Vec<Case> {
     use array::Mutant as A;
     use core::Mutant as C;
@@ -581,6 +604,8 @@ fn cases() -> Vec<Case> {
         core(C::RetriesFatal, "retried_fatal", MEDIUM_ERRORS),
         core(C::RetriesWithoutLimit, "bound_exceeded", INTERNAL_ERRORS),
         core(C::SwallowsFlushError, "lost_write", VOLATILE_CRASH),
+        core(C::RewritesNothing, "lost_write", LARGE_OVER_A_LOSS),
+        core(C::KeepsFailureToItself, "lost_write", LARGE_OVER_A_LOSS),
         core(C::MisaddressesVolume, "wrong_volume", READ_ONLY),
         core(C::SplitsWithoutOffset, "stale_read", LARGE),
         core(C::DropsFuaOnRetry, "lost_write", RETRY_THEN_CRASH),

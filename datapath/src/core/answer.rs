@@ -84,19 +84,13 @@ impl Core {
             cold.sent = true;
             if now >= cold.refused_at + self.refusal_limit() {
                 self.note_refusal(now, path, s, verdict, out);
-                return self.finish(now, s, Some(EIO), out);
+                return self.fail_answered(now, s, EIO, out);
             }
         }
         let bit = 1u128 << path;
         match verdict {
             Verdict::Done => self.succeed(now, s, out),
-            Verdict::Fatal(errno) => {
-                // A flush that the array could not carry out is an I/O error to a file system, whatever the medium said.
-                if self.slots[s].op == Op::Flush {
-                    return self.flush_failed(now, s, out);
-                }
-                self.finish(now, s, Some(errno), out);
-            }
+            Verdict::Fatal(errno) => self.fail_answered(now, s, errno, out),
             Verdict::Busy(wait) => {
                 // Another path may have room now.
                 self.slots.cold_mut(s).tried |= bit;
@@ -127,7 +121,7 @@ impl Core {
                     (cold.ambiguous, cold.tried) = (0, 0);
                 }
                 if cold.ambiguous >= AMBIGUOUS_RETRIES {
-                    return self.finish(now, s, Some(EIO), out);
+                    return self.fail_answered(now, s, EIO, out);
                 }
                 self.place(now, s, out);
             }
@@ -180,20 +174,6 @@ impl Core {
             }
             _ => {}
         }
-    }
-
-    /// The array tells once that it lost what it had acknowledged. Every flush of the volume that is not over covers
-    /// those writes too, and must not succeed: a lost one is sent again, and would find nothing left to flush.
-    #[cold]
-    fn flush_failed(&mut self, now: Instant, s: u32, out: &mut Actions) {
-        if self.config.mutant(Mutant::SwallowsFlushError) {
-            return self.finish(now, s, None, out);
-        }
-        let volume = self.slots[s].volume;
-        for other in self.slots.of(volume, Op::Flush) {
-            self.requests.fail(other, EIO);
-        }
-        self.finish(now, s, Some(EIO), out);
     }
 
     /// Asked to wait: longer each time.

@@ -120,7 +120,7 @@ pub enum Input {
 }
 
 /// What shards tell each other. Delivered through the driver, which may delay it, but keeps what one shard tells another
-/// in order, and loses and repeats nothing.
+/// in order, and loses and repeats nothing; and what paths have answered before a message came is handled before it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum PeerMessage {
     /// The sibling hears nothing on this path: probe yours now.
@@ -146,6 +146,15 @@ pub enum PeerMessage {
     },
     /// One attempt of the sibling is over: the one that it announced with this ticket.
     Ended { shard: u16, ticket: Ticket },
+    /// A flush of the sibling was answered with a failure: what this shard has of the volume that is answered and not
+    /// completed must be written again. To be answered with `FlushNoted`; the sibling tells its application only then.
+    FlushFailed {
+        shard: u16,
+        ticket: Ticket,
+        volume: VolumeId,
+    },
+    /// The shard that answers has noted the failed flush of the one that is named.
+    FlushNoted { shard: u16, ticket: Ticket },
     /// A shard of a recovered daemon has proven gone all that its predecessor's shard may have left behind. No shard
     /// writes before each has said so.
     GateOpen { shard: u16 },
@@ -208,7 +217,7 @@ pub enum Action {
     Refresh {
         path: PathId,
     },
-    /// To every sibling shard of this host; `DoubtNoted` is for the named shard only.
+    /// To every sibling shard of this host; `DoubtNoted` and `FlushNoted` are for the named shard only.
     Peer(PeerMessage),
     Event(Event),
 }

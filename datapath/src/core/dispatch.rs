@@ -7,7 +7,7 @@ use super::policy::View;
 use super::slots::State;
 use super::verdict::{EAGAIN, EINVAL, EIO};
 use super::{Actions, Core, times};
-use protocol::{Instant, Op, PathId};
+use protocol::{Instant, Op, PathId, VolumeId};
 
 /// Blocks of one write-zeroes command (NVMe: NLB has 16 bits).
 const WRITE_ZEROES_BLOCKS: u32 = 1 << 16;
@@ -44,15 +44,11 @@ impl Core {
         if self.requests.live >= self.config.max_requests {
             return refuse(EAGAIN, out);
         }
-        let limit = match r.op {
-            // What moves no data is not bound by the transfer limit: NVMe's deallocate takes 32 bits of blocks, its
-            // write zeroes 16. A flush is always whole.
-            Op::Flush | Op::Discard => u32::MAX,
-            Op::WriteZeroes => WRITE_ZEROES_BLOCKS.max(self.config.volumes[v].max_blocks),
-            Op::Read | Op::Write => self.config.volumes[v].max_blocks,
-        };
+        let limit = self.command_blocks(r.op, r.volume);
         let pieces = r.blocks.div_ceil(limit).max(1);
-        let request = self.requests.insert(r.cookie, r.buf, r.failfast, pieces);
+        let request = self
+            .requests
+            .insert(r.cookie, r.buf, r.blocks, r.failfast, pieces);
         let mut offset = 0;
         for _ in 0..pieces {
             let blocks = (r.blocks - offset).min(limit);
@@ -66,6 +62,19 @@ impl Core {
             }
             offset += blocks;
             self.place(now, s, out);
+        }
+    }
+
+    /// How many blocks one command takes.
+    #[inline]
+    pub(super) fn command_blocks(&self, op: Op, volume: VolumeId) -> u32 {
+        let max_blocks = self.config.volumes[usize::from(volume.0)].max_blocks;
+        match op {
+            // What moves no data is not bound by the transfer limit: NVMe's deallocate takes 32 bits of blocks, its
+            // write zeroes 16. A flush is always whole.
+            Op::Flush | Op::Discard => u32::MAX,
+            Op::WriteZeroes => WRITE_ZEROES_BLOCKS.max(max_blocks),
+            Op::Read | Op::Write => max_blocks,
         }
     }
 
@@ -155,7 +164,7 @@ impl Core {
         let failfast = self.requests.get(slot.request).failfast;
         if failfast || !self.path_indices().any(hope) {
             // Every path that could ever carry it said: never again.
-            return self.finish(now, s, Some(EIO), out);
+            return self.fail_answered(now, s, EIO, out);
         }
         self.slots.cold_mut(s).tried = 0;
         self.delay(now, s, times::ROUND_DELAY, out);
@@ -197,7 +206,7 @@ impl Core {
         slot.path = path;
         let touched = slot.touched;
         if self.config.mutant(Mutant::MisaddressesVolume) {
-            slot.volume = protocol::VolumeId(0);
+            slot.volume = VolumeId(0);
         }
         if touched && self.config.mutant(Mutant::DropsFuaOnRetry) {
             slot.fua = false;

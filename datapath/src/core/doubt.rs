@@ -398,6 +398,16 @@ impl Core {
                 self.forget_doubts(shard, path.0, epoch);
                 self.lifted(now, out);
             }
+            PeerMessage::FlushFailed {
+                shard,
+                ticket,
+                volume,
+            } => self.told_of_failed_flush(now, shard, ticket, volume, out),
+            PeerMessage::FlushNoted { shard, ticket } => {
+                if shard == self.config.shard {
+                    self.flush_noted(now, ticket, out);
+                }
+            }
             PeerMessage::GateOpen { .. } => self.gate_opened(now, out),
         }
     }

@@ -6,7 +6,8 @@
 //!
 //! Where things are: `dispatch` (submit, split, choose, send), `answer` (completions and verdicts), `usable` (what may be
 //! used, derived), `link` (connections), `detect` (silence), `lost` (a verdict and its retries), `fence` (the end of lost
-//! associations), `announce` (access states that contradict answers), `doubt` (writes in doubt), `size` (resize),
+//! associations), `announce` (access states that contradict answers), `doubt` (writes in doubt), `rewrite` (a flush that
+//! failed), `size` (resize),
 //! `transition` (its deadline), `no_path` (queueing with a deadline), `quarantine` (failback), `tick` (deadlines).
 
 mod announce;
@@ -27,6 +28,7 @@ pub mod policy;
 mod quarantine;
 mod ranges;
 mod request;
+mod rewrite;
 mod size;
 mod slots;
 mod state;

@@ -26,6 +26,10 @@ mutants! {
     RetriesWithoutLimit,
     /// A flush that failed is reported as one that succeeded.
     SwallowsFlushError,
+    /// What was answered before a flush failed, and is not completed, is not written again.
+    RewritesNothing,
+    /// The siblings never hear that a flush failed.
+    KeepsFailureToItself,
     /// A connection that was refused is asked for again at once.
     ReconnectsAtOnce,
     /// Each command that a path refuses for its access state asks for all of them, however many do.

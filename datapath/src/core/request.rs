@@ -3,6 +3,8 @@
 use super::api::{Action, BufId, Outcome};
 use super::mutant::{Mutant, Planted};
 use super::out::Actions;
+use super::verdict::EIO;
+use protocol::{Duration, Instant};
 
 /// Exists exactly as long as an accepted request has not been completed. It cannot be copied, and dropping it is a
 /// defect that stops the process: an application must never wait for an answer that nobody will send.
@@ -52,12 +54,15 @@ pub struct Request {
     /// `None`: the slot is free.
     pub guard: Option<Guard>,
     pub buf: BufId,
+    pub blocks: u32,
     /// Commands that are not over yet.
     pub pieces_left: u32,
     /// The first failure wins.
     pub errno: Option<i32>,
     pub failfast: bool,
     next_free: u32,
+    /// Since when parts of it are written again; `Instant::MAX`: none is.
+    again_since: Instant,
 }
 
 /// The requests in the core, in slots that are used again: no allocation once the table has grown to its working size.
@@ -84,15 +89,24 @@ impl Requests {
         }
     }
 
-    pub fn insert(&mut self, cookie: u64, buf: BufId, failfast: bool, pieces: u32) -> u32 {
+    pub fn insert(
+        &mut self,
+        cookie: u64,
+        buf: BufId,
+        blocks: u32,
+        failfast: bool,
+        pieces: u32,
+    ) -> u32 {
         self.live += 1;
         let request = Request {
             guard: Some(Guard::new(cookie)),
             buf,
+            blocks,
             pieces_left: pieces,
             errno: None,
             failfast,
             next_free: NONE,
+            again_since: Instant::MAX,
         };
         if self.free == NONE {
             self.slots.push(request);
@@ -146,6 +160,21 @@ impl Requests {
         self.slots[index as usize].errno.get_or_insert(errno);
     }
 
+    /// Parts of the request must be written again. Not if it fails anyway, or has been written again for so long.
+    pub fn written_again(&mut self, index: u32, now: Instant, limit: Duration) -> bool {
+        let slot = &mut self.slots[index as usize];
+        slot.again_since = slot.again_since.min(now);
+        if now.since(slot.again_since) >= limit {
+            slot.errno.get_or_insert(EIO);
+        }
+        slot.errno.is_none()
+    }
+
+    /// One command more of it is not over.
+    pub fn one_more(&mut self, index: u32) {
+        self.slots[index as usize].pieces_left += 1;
+    }
+
     #[inline]
     pub fn get(&self, index: u32) -> &Request {
         &self.slots[index as usize]
@@ -175,7 +204,7 @@ mod tests {
     fn the_last_piece_completes_with_the_first_failure() {
         let mut out = Actions::default();
         let mut r = Requests::new(1, Planted::default());
-        let i = r.insert(9, BufId(0), false, 3);
+        let i = r.insert(9, BufId(0), 24, false, 3);
         r.piece_over(i, None, &mut out);
         r.piece_over(i, Some(61), &mut out);
         assert!(out.is_empty());

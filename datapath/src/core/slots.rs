@@ -27,6 +27,8 @@ pub enum State {
     Failing,
     /// A write that succeeded: its completion waits for the end of attempts in doubt that overlap it.
     Answered,
+    /// A flush that failed: waits until every sibling shard has noted it.
+    Telling,
     /// Not an application's: a read on the data path.
     Probe,
 }
@@ -196,6 +198,16 @@ impl Slots {
         &mut self.cold[index as usize]
     }
 
+    /// The command is as one that was never sent.
+    pub fn as_new(&mut self, index: u32) {
+        self.slots[index as usize].touched = false;
+        self.cold[index as usize] = CLEAN;
+    }
+
+    pub fn len(&self) -> u32 {
+        self.slots.len() as u32
+    }
+
     #[inline]
     pub fn remove(&mut self, index: u32) {
         self.used -= 1;
@@ -284,7 +296,7 @@ impl Slots {
             let sent = slot.state == State::InFlight || slot.touched && self.cold(*s).sent;
             live && sent && slot.op.mutates()
         };
-        (0..self.slots.len() as u32).filter(sent)
+        (0..self.len()).filter(sent)
     }
 
     /// How many of a list of commands in flight were sent by `until`: it stops at the first that was not.

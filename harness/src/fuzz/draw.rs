@@ -312,9 +312,6 @@ fn large(r: &mut Stream, s: &Scenario, w: &mut Workload) {
         lo: MIB,
         hi: MIB * r.between(2, 4),
     };
-    if envelope::loses_parts(s, w) {
-        w.block.hi = envelope::COMMAND_MAX_BYTES;
-    }
     w.load = Load::Depth(1);
 }
 

@@ -342,7 +342,9 @@ impl Ring for Driver<'_> {
 
     fn peer(&mut self, now: Instant, message: PeerMessage) {
         let only = match message {
-            PeerMessage::DoubtNoted { shard, .. } => Some(shard),
+            PeerMessage::DoubtNoted { shard, .. } | PeerMessage::FlushNoted { shard, .. } => {
+                Some(shard)
+            }
             _ => None,
         };
         self.w.post(now, self.core, only, message);

@@ -5,7 +5,7 @@ use super::*;
 
 const MS: fn(u64) -> Duration = Duration::from_millis;
 
-fn in_doubt(paths: usize) -> Config {
+pub(super) fn in_doubt(paths: usize) -> Config {
     Config {
         fence: FencePolicy::InDoubt,
         ..config(paths)
@@ -13,30 +13,30 @@ fn in_doubt(paths: usize) -> Config {
 }
 
 /// What a bench issued: path, ticket, first block.
-type Sent = (u16, Ticket, u64);
+pub(super) type Sent = (u16, Ticket, u64);
 
-fn sent(b: &mut Bench) -> Vec<Sent> {
+pub(super) fn sent(b: &mut Bench) -> Vec<Sent> {
     let all = b.issued();
     all.into_iter().map(|(p, t, lba, _)| (p, t, lba)).collect()
 }
 
-fn one(b: &mut Bench) -> Sent {
+pub(super) fn one(b: &mut Bench) -> Sent {
     let all = sent(b);
     assert_eq!(all.len(), 1, "{all:?}");
     all[0]
 }
 
-fn write(b: &mut Bench, lba: u64, blocks: u32, cookie: u64) -> Sent {
+pub(super) fn write(b: &mut Bench, lba: u64, blocks: u32, cookie: u64) -> Sent {
     b.said.clear();
     b.submit(Op::Write, lba, blocks, cookie);
     one(b)
 }
 
-fn ok(b: &mut Bench, (path, ticket, _): Sent) {
+pub(super) fn ok(b: &mut Bench, (path, ticket, _): Sent) {
     b.done(path, ticket, Status::Ok);
 }
 
-fn confirm(b: &mut Bench, path: u16, epoch: Epoch) {
+pub(super) fn confirm(b: &mut Bench, path: u16, epoch: Epoch) {
     let path = PathId(path);
     b.tell(Input::FenceConfirmed { path, epoch });
 }
@@ -371,13 +371,13 @@ fn fua_stays_on_a_retry() {
 }
 
 /// Two shards; what one tells the other waits until the test delivers it.
-struct Pair {
-    shards: [Bench; 2],
+pub(super) struct Pair {
+    pub(super) shards: [Bench; 2],
     mail: [std::collections::VecDeque<PeerMessage>; 2],
 }
 
 impl Pair {
-    fn new(c: &Config) -> Pair {
+    pub(super) fn new(c: &Config) -> Pair {
         let shard = |shard| {
             Bench::up(Config {
                 shard,
@@ -391,7 +391,7 @@ impl Pair {
         }
     }
 
-    fn collect(&mut self) {
+    pub(super) fn collect(&mut self) {
         for from in 0..2 {
             let mut mail = Vec::new();
             self.shards[from].said.retain(|a| match a {
@@ -406,7 +406,7 @@ impl Pair {
     }
 
     /// Delivers what waits for this shard; returns how much that was.
-    fn deliver(&mut self, to: usize) -> usize {
+    pub(super) fn deliver(&mut self, to: usize) -> usize {
         self.collect();
         let mail = std::mem::take(&mut self.mail[to]);
         let n = mail.len();
@@ -417,11 +417,11 @@ impl Pair {
         n
     }
 
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         while self.deliver(0) + self.deliver(1) > 0 {}
     }
 
-    fn abandon(self) {
+    pub(super) fn abandon(self) {
         self.shards.into_iter().for_each(|b| b.core.abandon());
     }
 }

@@ -7,6 +7,7 @@ mod doubt;
 mod failover;
 mod limits;
 mod review;
+mod rewrite;
 mod states;
 
 use super::*;

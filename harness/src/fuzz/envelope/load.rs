@@ -1,8 +1,8 @@
 //! What a scenario asks of its array and its links: loads that can never be carried, and whether everything must have completed
 //! when the run has drained. What is too much fails without a defect.
 
+use super::COMMAND_MAX_BYTES;
 use super::disturbed::acts;
-use super::{COMMAND_MAX_BYTES, cache_lost};
 use crate::scenario::model::*;
 use crate::scenario::topology;
 
@@ -61,12 +61,6 @@ pub fn too_much(s: &Scenario) -> bool {
 /// those of other hosts and those that carry only probes too; where that is longer than the core waits for a path that still
 /// tells its access states, they are lost, and held, again: overload, which the next quiesce time may or may not end.
 pub const BURST_MAX_NS: u64 = 200_000_000;
-
-/// Of a write of several commands a crash may take, from a volatile cache, what was answered before the last of them is, and nobody
-/// writes it again (`scenarios/regress/large-write-over-a-loss`). Until that is mended a search would find it every day.
-pub fn loses_parts(s: &Scenario, w: &Workload) -> bool {
-    cache_lost(s) && w.block.hi > COMMAND_MAX_BYTES
-}
 
 /// Whether everything must have completed 10 s after the end: without a proof what was lost last waits for the quiesce time.
 pub fn must_drain(s: &Scenario) -> bool {

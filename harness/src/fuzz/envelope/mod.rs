@@ -22,9 +22,7 @@ mod load;
 mod tests;
 
 pub use disturbed::{echo_ns, echoes_to_the_end};
-pub use load::{
-    BURST_MAX_NS, backlog_ns, cost_ns, loses_parts, must_drain, overloaded, probes_ns, too_much,
-};
+pub use load::{BURST_MAX_NS, backlog_ns, cost_ns, must_drain, overloaded, probes_ns, too_much};
 
 use crate::check::fatal::must_not_be_retried;
 use crate::scenario::model::*;

@@ -72,20 +72,6 @@ fn what_is_held_to_the_end_excuses_that_nothing_completes() {
 }
 
 #[test]
-fn a_large_write_may_lose_parts_only_in_a_crash_of_a_volatile_cache() {
-    let crash = fault("on = \"controller:A\"\ndo = \"crash\"");
-    let volatile = format!("[array]\ncache = \"volatile\"\n{crash}");
-    let loses = |more: &str, block: u64| {
-        let mut s = drawn(more);
-        s.workloads[0].block = Span::fixed(block);
-        loses_parts(&s, &s.workloads[0])
-    };
-    assert!(loses(&volatile, COMMAND_MAX_BYTES + 512));
-    assert!(!loses(&volatile, COMMAND_MAX_BYTES));
-    assert!(!loses(&crash, 4 << 20));
-}
-
-#[test]
 fn a_daemon_that_is_dead_or_not_scheduled_has_no_path() {
     for (on, kind) in [("datapath", "kill"), ("shard:0", "lag")] {
         let f = fault(&format!("on = \"{on}\"\ndo = \"{kind}\""));
