@@ -107,6 +107,11 @@ pub enum Input {
     RemovePath {
         path: PathId,
     },
+    /// Operator: how the path may be used. `Absent` is the same as `RemovePath`; a path that is absent stays so.
+    Admin {
+        path: PathId,
+        admin: super::path::Admin,
+    },
     /// Operator: take the size that the paths show, also where it is smaller. Growth needs no such word.
     TakeSize {
         volume: VolumeId,

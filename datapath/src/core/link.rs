@@ -181,6 +181,29 @@ impl Core {
         self.drained(now, path, out);
     }
 
+    /// The operator's wish for a path. One that is failed keeps its connection and gets no more I/O; what is out on it ends as it would have.
+    pub(super) fn wish(&mut self, now: Instant, path: u16, to: Admin, out: &mut Actions) {
+        let Some(p) = self.paths.get(usize::from(path)) else {
+            return;
+        };
+        let (from, link) = (p.admin, p.link);
+        if to == Admin::Absent {
+            return self.remove_path(now, path, out);
+        }
+        if from == Admin::Absent || from == to {
+            return;
+        }
+        self.set_admin(path, to, out);
+        if from == Admin::Failed {
+            if matches!(link, Link::Down | Link::Lost) {
+                self.connect(now, path, out);
+            }
+            // An attempt to connect that was under way has its deadline again.
+            self.wake_by(now);
+        }
+        self.refresh_paths(now, out);
+    }
+
     /// A removed path whose last command is over is closed.
     #[inline]
     pub(super) fn drained(&mut self, now: Instant, path: u16, out: &mut Actions) {

@@ -45,6 +45,7 @@ pub use api::{
 pub use config::{
     Config, ConfigError, DOUBTS_MAX, FencePolicy, PATHS_MAX, PathConfig, VolumeConfig,
 };
+pub use no_path::NoPath;
 pub use out::Actions;
 pub use policy::Policy;
 
@@ -245,6 +246,7 @@ impl Core {
             Input::FenceFailed { path, epoch } => self.fence_failed(now, path.0, epoch),
             Input::AddPath { path } => self.add_path(now, path.0, out),
             Input::RemovePath { path } => self.remove_path(now, path.0, out),
+            Input::Admin { path, admin } => self.wish(now, path.0, admin, out),
             Input::TakeSize { volume } => self.take_size(now, volume, out),
             Input::FailQueued { volume } => self.fail_waiting(now, volume, verdict::EIO, out),
             Input::Peer(message) => self.peer(now, message, out),

@@ -9,7 +9,31 @@ use super::verdict::{EIO, ENODEV};
 use super::{Actions, Core};
 use protocol::{Instant, VolumeId};
 
+/// A volume without a usable path, for whoever shows it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NoPath {
+    pub since: Instant,
+    /// When what waits fails.
+    pub until: Instant,
+    /// It is over, or the loss is permanent: I/O fails at once.
+    pub failing: bool,
+    /// Commands that wait.
+    pub queued: u32,
+}
+
 impl Core {
+    /// `None`: the volume has a usable path.
+    pub fn no_path(&self, volume: VolumeId) -> Option<NoPath> {
+        let v = usize::from(volume.0);
+        let state = self.volumes.get(v)?;
+        (state.starved_at != Instant::MAX).then(|| NoPath {
+            since: state.starved_at,
+            until: self.starved_until(v),
+            failing: state.failing,
+            queued: state.queue.len,
+        })
+    }
+
     /// Whether the command must be answered now, since there is no path: its time is over, or it was told not to wait.
     pub(super) fn may_not_wait(&self, s: u32) -> bool {
         let slot = &self.slots[s];

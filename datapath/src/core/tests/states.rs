@@ -188,6 +188,43 @@ fn a_removed_path_ends_its_commands_first_and_can_be_added_again() {
 }
 
 #[test]
+fn the_operators_wish_is_followed_and_taken_back() {
+    use crate::core::path::Admin;
+    let mut b = Bench::up(config(2));
+    let wish = |b: &mut Bench, p: u16, admin| {
+        let path = PathId(p);
+        b.tell(Input::Admin { path, admin });
+        b.said.clear();
+    };
+    wish(&mut b, 0, Admin::Standby);
+    assert_eq!(shares(&mut b, 6)[..2], [0, 6]);
+    // With the other one failed, the standby carries everything; with both, I/O waits and the countdown shows.
+    wish(&mut b, 1, Admin::Failed);
+    assert_eq!(shares(&mut b, 6)[..2], [6, 0]);
+    assert_eq!(b.core.no_path(VOLUME), None);
+    wish(&mut b, 0, Admin::Failed);
+    b.submit(Op::Read, 0, 1, 99);
+    let waits = b.core.no_path(VOLUME).expect("no usable path");
+    assert_eq!((waits.queued, waits.failing), (1, false));
+    assert_eq!(waits.until, waits.since + Duration::from_secs(30));
+    // A failed path that is lost is not connected again before it is wanted.
+    let epoch = b.epoch(0);
+    let path = PathId(0);
+    b.tell(Input::Broken { path, epoch });
+    b.said.clear();
+    b.pass(Duration::from_secs(1));
+    let connects = |a: &Action| matches!(a, Action::Connect { path, .. } if path.0 == 0);
+    assert!(!b.said.iter().any(connects));
+    let admin = Admin::Enabled;
+    b.tell(Input::Admin { path, admin });
+    assert!(b.said.iter().any(connects));
+    b.bring_up(0, Access::Optimized);
+    assert_eq!(b.core.no_path(VOLUME), None);
+    assert_eq!(b.issued().len(), 1);
+    b.core.abandon();
+}
+
+#[test]
 fn one_more_than_the_bound_is_refused() {
     let mut c = config(1);
     c.max_requests = 2;
