@@ -43,7 +43,7 @@ dev=$(sed -n 's/^db is //p' /tmp/serve.out)
 
 if verify plain 5; then ok verify; else fail verify "$(tail -3 /tmp/fio.out)"; fi
 mpio status --socket /run/mpio.sock >/tmp/status
-[ "$(grep -c 'usable .*link up' /tmp/status)" = 4 ] && ok status || fail status "$(cat /tmp/status)"
+[ "$(grep -cE '^  /dev/.* usable +up ' /tmp/status)" = 4 ] && ok status || fail status "$(cat /tmp/status)"
 
 # Each path offline in turn, under verify.
 verify offline 12 & f=$!
@@ -79,7 +79,7 @@ gone=${paths##* }
 echo 1 >/sys/block/${gone##*/}/device/delete
 if wait $f; then ok removed; else fail removed "$(tail -3 /tmp/fio.out)"; fi
 mpio status --socket /run/mpio.sock >/tmp/status
-[ "$(grep -c ' usable .*link up' /tmp/status)" = 3 ] && ok removed-is-shown || fail removed-is-shown "$(cat /tmp/status)"
+[ "$(grep -cE '^  /dev/.* usable +up ' /tmp/status)" = 3 ] && ok removed-is-shown || fail removed-is-shown "$(cat /tmp/status)"
 
 # A second daemon, and a device that somebody has.
 if mpio serve --config /tmp/mpio.toml >/tmp/second 2>&1; then fail second-daemon "it runs"; else

@@ -72,6 +72,11 @@ impl Default for NoPath {
     }
 }
 
+pub fn policy_name(policy: Policy) -> &'static str {
+    let named = Policy::ALL.iter().find(|(_, p)| *p == policy);
+    named.map_or("unknown", |(name, _)| name)
+}
+
 /// A policy by the name that it has in scenarios.
 fn policy<'de, D: Deserializer<'de>>(from: D) -> Result<Policy, D::Error> {
     let given = String::deserialize(from)?;

@@ -136,6 +136,15 @@ impl Front {
     }
 }
 
+/// Takes away a device that a dead daemon left: what waits on it fails.
+pub fn give_up(id: i32) -> Result<(), FrontError> {
+    let old = UblkCtrl::new_simple(id).map_err(failed("finding the device that is left"))?;
+    old.kill_dev().map_err(failed("stopping the device"))?;
+    old.del_dev()
+        .map(|_| ())
+        .map_err(failed("deleting the device"))
+}
+
 /// One request of the kernel.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked {

@@ -1,24 +1,29 @@
 //! `mpio serve`: from the configuration to running devices, and back to none.
 #![forbid(unsafe_code)]
 
-use crate::admin::{Admin, AdminError};
 use crate::config::{self, Config};
+use crate::control::admin::{Admin, AdminError};
+use crate::control::directory::{Directory, Entry};
+use crate::control::{Control, ShardEnd};
 use crate::device::{self, Device, DeviceError};
 use crate::front::{Front, FrontError, Queue, Wanted};
-use crate::shard::{BlockPath, Pool, Served, Shard, Snapshot, VolumeIo};
+use crate::seen::{Notes, Shown};
+use crate::shard::{BlockPath, Pool, Served, Shard, VolumeIo};
 use crate::state::{self, Left, State, StateError};
 use datapath::core::{self as dp, Core};
 use protocol::{Duration, Instant, PathId};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
-use std::sync::{Arc, Mutex};
 
 /// Bytes of one request at most; smaller where a path takes less, since a request is never sent in pieces.
 const BUFFER_BYTES: u64 = 128 << 10;
 /// Buffers of a queue beside those of its tags: for probes, and in place of those that a stuck command may touch.
 const SPARES_PER_PATH: usize = 4;
+/// Events that may wait for the control side.
+const NOTES: usize = 4096;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
@@ -287,17 +292,29 @@ pub fn serve(config: &Config) -> Result<(), ServeError> {
     }
     let (stop, stops) = mpsc::channel();
     signals(stop.clone())?;
-    let snapshot = Arc::new(Mutex::new(Snapshot::default()));
-    admin
-        .serve(snapshot.clone(), stop.clone())
-        .map_err(system("starting the admin socket's thread"))?;
-    let served = served(config, plans, &fronts);
+    let (notes, book) = Notes::new(NOTES);
+    let (order, orders) = mpsc::channel();
+    let shown = Shown::default();
+    let control = Control {
+        names: Arc::new(directory(config, &plans, &fronts).into()),
+        shards: vec![ShardEnd {
+            shown: shown.clone(),
+            tell: Box::new(move |volume, input| {
+                let _ = order.send((volume, input));
+            }),
+        }],
+        stop: stop.clone(),
+    };
+    control
+        .start(&admin, book)
+        .map_err(system("starting the control plane's thread"))?;
+    let served = served(config, plans, &fronts, &notes);
     let (told, tid) = mpsc::channel();
     let shard = std::thread::Builder::new()
         .name("shard-0".into())
         .spawn(move || {
             let _ = told.send(Front::init_thread());
-            let done = Shard::new(served?, std::time::Instant::now(), snapshot)
+            let done = Shard::new(served?, std::time::Instant::now(), shown, orders)
                 .and_then(Shard::run)
                 .map_err(system("running the shard"));
             // The end of the shard is the end of the daemon, whatever the cause.
@@ -312,7 +329,7 @@ pub fn serve(config: &Config) -> Result<(), ServeError> {
     }
     if started.is_ok() {
         let _ = stops.recv();
-        eprintln!("stopping");
+        tracing::info!("stopping");
     }
     for front in &fronts {
         let _ = front.stop();
@@ -324,6 +341,20 @@ pub fn serve(config: &Config) -> Result<(), ServeError> {
     end(fronts, &State::default());
     let _ = std::fs::remove_file(&state_file);
     started.and(ran)
+}
+
+/// The names of what the shards know by index.
+fn directory(config: &Config, plans: &[Plan], fronts: &[Front]) -> Directory {
+    let entry = |(p, front): (&Plan, &Front)| Entry {
+        name: p.name.clone(),
+        device: front.path(),
+        identity: p.wwid.clone(),
+        paths: p.devices.iter().map(|d| Some(d.path.clone())).collect(),
+    };
+    Directory {
+        policy: crate::config::policy_name(config.datapath.policy).into(),
+        volumes: plans.iter().zip(fronts).map(entry).collect(),
+    }
 }
 
 fn add(p: &Plan) -> Result<Front, ServeError> {
@@ -341,7 +372,12 @@ fn add(p: &Plan) -> Result<Front, ServeError> {
 }
 
 /// What the shard needs of each volume; made before its thread, so that what fails says which volume it was.
-fn served(config: &Config, plans: Vec<Plan>, fronts: &[Front]) -> Result<Vec<Served>, ServeError> {
+fn served(
+    config: &Config,
+    plans: Vec<Plan>,
+    fronts: &[Front],
+    notes: &Notes,
+) -> Result<Vec<Served>, ServeError> {
     let mut all = Vec::new();
     for (at, (p, front)) in plans.into_iter().zip(fronts).enumerate() {
         let volume = || p.name.clone();
@@ -362,13 +398,12 @@ fn served(config: &Config, plans: Vec<Plan>, fronts: &[Front]) -> Result<Vec<Ser
             .map(|d| BlockPath::new(d.path.clone(), d.sys.clone(), p.prior()));
         let io = VolumeIo::new(
             at as u16,
-            &p.name,
-            front.path(),
             queue,
             pool,
             paths.collect(),
             p.block_bytes,
             p.bytes,
+            notes.of_shard(0),
         );
         all.push(Served {
             core,
@@ -418,7 +453,7 @@ fn end(fronts: Vec<Front>, kept: &State) {
         }
         let path = front.path();
         if let Err(e) = front.delete() {
-            eprintln!("{path}: {e}");
+            tracing::error!("{path}: {e}");
         }
     }
 }

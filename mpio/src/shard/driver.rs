@@ -5,6 +5,7 @@ use super::paths::BlockPath;
 use super::pool::Pool;
 use crate::device;
 use crate::front::Queue;
+use crate::seen::{Notes, Served};
 use datapath::core::{BufId, Epoch, Event, Input, Outcome, PeerMessage, Request, Ticket};
 use datapath::ring::{Issue, Ring};
 use io_uring::{IoUring, opcode, squeue, types};
@@ -48,6 +49,7 @@ impl Kind {
 /// One command that the kernel has: the core's ticket alone cannot name it, since a slot may have an old and a new one out.
 #[derive(Clone, Copy, Debug)]
 struct Attempt {
+    sent_at: Instant,
     path: u16,
     epoch: Epoch,
     ticket: Ticket,
@@ -59,9 +61,6 @@ struct Attempt {
 /// One volume as the shard has it, beside its core.
 pub struct VolumeIo {
     pub index: u16,
-    pub name: String,
-    /// `/dev/ublkbN`.
-    pub device: String,
     pub queue: Queue,
     pub pool: Pool,
     pub paths: Vec<BlockPath>,
@@ -73,8 +72,10 @@ pub struct VolumeIo {
     pub unbuffered: Vec<(u16, i32)>,
     /// Tags that the kernel has taken back: the device stops.
     pub aborted: u16,
-    pub ios: u64,
-    pub errors: u64,
+    pub served: Served,
+    pub notes: Notes,
+    /// When the kernel asked what it asks under each tag.
+    asked_at: Vec<Instant>,
     attempts: Vec<Attempt>,
     free: Vec<u32>,
 }
@@ -83,19 +84,16 @@ impl VolumeIo {
     #[allow(clippy::too_many_arguments)]
     pub fn new(
         index: u16,
-        name: &str,
-        device: String,
         queue: Queue,
         pool: Pool,
         paths: Vec<BlockPath>,
         block_bytes: u32,
         bytes: u64,
+        notes: Notes,
     ) -> VolumeIo {
         let room = usize::from(queue.depth) * 3;
         VolumeIo {
             index,
-            name: name.into(),
-            device,
             queue,
             pool,
             paths,
@@ -104,8 +102,9 @@ impl VolumeIo {
             pending: VecDeque::with_capacity(room),
             unbuffered: Vec::new(),
             aborted: 0,
-            ios: 0,
-            errors: 0,
+            served: Served::default(),
+            notes,
+            asked_at: vec![Instant::ZERO; room / 3],
             attempts: Vec::with_capacity(room),
             free: Vec::with_capacity(room),
         }
@@ -229,22 +228,29 @@ impl Driver<'_> {
     }
 
     /// A completion of the ring, as an input for the core.
-    pub fn completed(&mut self, kind: Kind, index: u32, result: i32) -> Option<Input> {
+    pub fn completed(
+        &mut self,
+        now: Instant,
+        kind: Kind,
+        index: u32,
+        result: i32,
+    ) -> Option<Input> {
         match kind {
-            Kind::Ublk => self.asked(index as u16, result),
-            Kind::Command | Kind::Probe => self.answered(kind, index, result),
+            Kind::Ublk => self.asked(now, index as u16, result),
+            Kind::Command | Kind::Probe => self.answered(now, kind, index, result),
             Kind::Proof => self.proved(index, result),
-            Kind::Open => self.opened(index as u16, result),
+            Kind::Open => self.opened(now, index as u16, result),
             Kind::Close => None,
         }
     }
 
-    fn asked(&mut self, tag: u16, result: i32) -> Option<Input> {
+    fn asked(&mut self, now: Instant, tag: u16, result: i32) -> Option<Input> {
         if result != 0 {
             self.v.aborted += 1;
             return None;
         }
         let asked = self.v.queue.asked(tag);
+        self.v.asked_at[usize::from(tag)] = now;
         let Some(op) = asked.op else {
             self.commit(tag, -libc::EOPNOTSUPP);
             return None;
@@ -262,7 +268,7 @@ impl Driver<'_> {
         }))
     }
 
-    fn answered(&mut self, kind: Kind, index: u32, result: i32) -> Option<Input> {
+    fn answered(&mut self, now: Instant, kind: Kind, index: u32, result: i32) -> Option<Input> {
         let a = self.v.close(index);
         let status = match result {
             n if n == a.bytes as i32 => Status::Ok,
@@ -271,7 +277,11 @@ impl Driver<'_> {
             n => Status::Errno(-n),
         };
         let p = &mut self.v.paths[usize::from(a.path)];
-        p.seen.ios += u64::from(kind == Kind::Command);
+        if kind == Kind::Command {
+            p.seen.ios += 1;
+            p.seen.bytes += u64::from(a.bytes);
+            p.seen.latency.add(now.since(a.sent_at));
+        }
         if !status.is_ok() {
             p.seen.errors += 1;
             // A deleted device answers reads with nothing and writes with ENOSPC, which would be the application's.
@@ -314,7 +324,7 @@ impl Driver<'_> {
         })
     }
 
-    fn opened(&mut self, path: u16, result: i32) -> Option<Input> {
+    fn opened(&mut self, now: Instant, path: u16, result: i32) -> Option<Input> {
         let p = &mut self.v.paths[usize::from(path)];
         p.opening = false;
         if result < 0 {
@@ -333,12 +343,12 @@ impl Driver<'_> {
                 .pending
                 .push_back(Input::FenceConfirmed { path, epoch });
         }
-        self.prove(path);
+        self.prove(now, path);
         None
     }
 
     /// An open succeeds on a dead path: a connection stands when a block was read over it.
-    fn prove(&mut self, path: u16) {
+    fn prove(&mut self, now: Instant, path: u16) {
         let p = &self.v.paths[usize::from(path)];
         let (Some(file), false) = (p.file, p.proving) else {
             return;
@@ -355,13 +365,22 @@ impl Driver<'_> {
             slot: 0,
             generation: 0,
         };
-        self.read_block(Kind::Proof, path, file, buffer, ticket);
+        self.read_block(now, Kind::Proof, path, file, buffer, ticket);
     }
 
-    fn read_block(&mut self, kind: Kind, path: u16, file: i32, buffer: u32, ticket: Ticket) {
+    fn read_block(
+        &mut self,
+        now: Instant,
+        kind: Kind,
+        path: u16,
+        file: i32,
+        buffer: u32,
+        ticket: Ticket,
+    ) {
         let bytes = self.v.block_bytes;
         let epoch = self.v.paths[usize::from(path)].epoch;
         let attempt = Attempt {
+            sent_at: now,
             path,
             epoch,
             ticket,
@@ -389,7 +408,7 @@ impl Driver<'_> {
 }
 
 impl Ring for Driver<'_> {
-    fn issue(&mut self, _now: Instant, i: Issue) {
+    fn issue(&mut self, now: Instant, i: Issue) {
         let tag = i.cookie as u16;
         let p = &self.v.paths[usize::from(i.path.0)];
         let epoch = p.epoch;
@@ -415,6 +434,7 @@ impl Ring for Driver<'_> {
             i.blocks * self.v.block_bytes
         };
         let attempt = Attempt {
+            sent_at: now,
             path: i.path.0,
             epoch,
             ticket: i.ticket,
@@ -448,7 +468,7 @@ impl Ring for Driver<'_> {
         self.push(entry.user_data(data));
     }
 
-    fn probe(&mut self, _now: Instant, path: PathId, ticket: Ticket, _volume: VolumeId) {
+    fn probe(&mut self, now: Instant, path: PathId, ticket: Ticket, _volume: VolumeId) {
         let file = self.v.paths[usize::from(path.0)].file;
         let buffer = file.and_then(|_| self.v.pool.spare());
         let (Some(file), Some(buffer)) = (file, buffer) else {
@@ -460,30 +480,29 @@ impl Ring for Driver<'_> {
             });
         };
         self.v.tell_identity(path.0);
-        self.read_block(Kind::Probe, path.0, file, buffer, ticket);
+        self.read_block(now, Kind::Probe, path.0, file, buffer, ticket);
     }
 
-    fn complete(&mut self, _now: Instant, cookie: u64, outcome: Outcome) {
+    fn complete(&mut self, now: Instant, cookie: u64, outcome: Outcome) {
         let tag = cookie as u16;
-        self.v.ios += 1;
+        let asked = self.v.queue.asked(tag);
+        let took = now.since(self.v.asked_at[usize::from(tag)]);
         let result = match outcome {
-            Outcome::Ok => (self.v.queue.asked(tag).sectors << 9) as i32,
-            Outcome::Errno(errno) => {
-                self.v.errors += 1;
-                -errno
-            }
+            Outcome::Ok => (asked.sectors << 9) as i32,
+            Outcome::Errno(errno) => -errno,
         };
+        self.v.served.note(asked.op, result, took);
         self.commit(tag, result);
     }
 
     fn release(&mut self, _now: Instant, _ticket: Ticket, _buf: BufId) {}
 
-    fn connect(&mut self, _now: Instant, path: PathId, epoch: Epoch) {
+    fn connect(&mut self, now: Instant, path: PathId, epoch: Epoch) {
         self.v.paths[usize::from(path.0)].epoch = epoch;
         self.reopen_if_gone(path.0);
         let p = &mut self.v.paths[usize::from(path.0)];
         if p.file.is_some() {
-            return self.prove(path.0);
+            return self.prove(now, path.0);
         }
         if p.opening {
             return;

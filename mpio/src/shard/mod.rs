@@ -6,36 +6,19 @@ mod paths;
 mod pool;
 
 pub use driver::VolumeIo;
-pub use paths::{BlockPath, Seen};
+pub use paths::BlockPath;
 pub use pool::Pool;
 
+use crate::seen::{PathSeen, Shown, Snapshot, Waits};
 use datapath::core::{Actions, Core, Input};
 use datapath::ring::carry_out;
 use driver::{Driver, Kind};
 use io_uring::{IoUring, types};
 use libublk::io::UblkDev;
-use protocol::{Duration, Instant};
-use serde::Serialize;
+use protocol::{Duration, Instant, VolumeId};
 use std::io;
-use std::sync::{Arc, Mutex};
-
-/// What the admin socket tells: refreshed by the shard, read by anybody, never waited for by I/O for longer than a copy.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct Snapshot {
-    pub volumes: Vec<VolumeSeen>,
-}
-
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct VolumeSeen {
-    pub name: String,
-    pub device: String,
-    pub bytes: u64,
-    pub ios: u64,
-    pub errors: u64,
-    /// Buffers that a command which was given up may still touch.
-    pub parked_buffers: u32,
-    pub paths: Vec<Seen>,
-}
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
 
 /// How often the snapshot is made anew.
 const SNAPSHOT_EVERY: Duration = Duration::from_millis(100);
@@ -52,7 +35,12 @@ pub struct Shard {
     ring: IoUring,
     volumes: Vec<Served>,
     began: std::time::Instant,
-    snapshot: Arc<Mutex<Snapshot>>,
+    /// The snapshot in the making, kept for its capacity.
+    taken: Snapshot,
+    beat: u64,
+    shown: Shown,
+    /// What the operator wants of a volume's core; looked for in each round, so within `WAIT_MAX`.
+    orders: Receiver<(u16, Input)>,
     snapshot_at: Instant,
     out: Actions,
 }
@@ -62,7 +50,8 @@ impl Shard {
     pub fn new(
         volumes: Vec<Served>,
         began: std::time::Instant,
-        snapshot: Arc<Mutex<Snapshot>>,
+        shown: Shown,
+        orders: Receiver<(u16, Input)>,
     ) -> io::Result<Shard> {
         let depth: u32 = volumes.iter().map(|s| u32::from(s.io.queue.depth)).sum();
         let entries = (depth * 4).clamp(64, 4096).next_power_of_two();
@@ -75,7 +64,10 @@ impl Shard {
             ring,
             volumes,
             began,
-            snapshot,
+            taken: Snapshot::default(),
+            beat: 0,
+            shown,
+            orders,
             snapshot_at: Instant::ZERO,
             out: Actions::with_capacity(1024),
         })
@@ -97,11 +89,14 @@ impl Shard {
         let mut done: Vec<(u64, i32)> = Vec::with_capacity(4096);
         while !self.is_over() {
             let now = self.now();
+            while let Ok((volume, input)) = self.orders.try_recv() {
+                self.tell(now, usize::from(volume), input);
+            }
             for at in 0..self.volumes.len() {
                 self.due(now, at);
             }
             if now >= self.snapshot_at {
-                self.take_snapshot();
+                self.take_snapshot(now);
                 self.snapshot_at = now + SNAPSHOT_EVERY;
             }
             self.wait(now)?;
@@ -131,7 +126,7 @@ impl Shard {
     fn completed(&mut self, now: Instant, kind: Kind, volume: u16, index: u32, result: i32) {
         let at = usize::from(volume);
         let mut driver = self.driver(at);
-        let input = driver.completed(kind, index, result);
+        let input = driver.completed(now, kind, index, result);
         if let Some(input) = input {
             self.tell(now, at, input);
         }
@@ -196,29 +191,28 @@ impl Shard {
         }
     }
 
-    fn take_snapshot(&mut self) {
-        let volumes = self.volumes.iter().map(|s| VolumeSeen {
-            name: s.io.name.clone(),
-            device: s.io.device.clone(),
-            bytes: s.io.bytes,
-            ios: s.io.ios,
-            errors: s.io.errors,
-            parked_buffers: s.io.pool.parked_now,
-            paths: s
-                .io
-                .paths
-                .iter()
-                .map(|p| Seen {
-                    inflight: p.out,
-                    ..p.seen.clone()
-                })
-                .collect(),
-        });
-        let made = Snapshot {
-            volumes: volumes.collect(),
-        };
-        if let Ok(mut shown) = self.snapshot.lock() {
-            *shown = made;
+    fn take_snapshot(&mut self, now: Instant) {
+        let taken = &mut self.taken;
+        self.beat += 1;
+        taken.beat = self.beat;
+        taken
+            .volumes
+            .resize_with(self.volumes.len(), Default::default);
+        for (s, seen) in self.volumes.iter().zip(&mut taken.volumes) {
+            seen.bytes = s.io.bytes;
+            seen.served = s.io.served;
+            seen.parked_buffers = s.io.pool.parked_now;
+            let state = s.core.no_path(VolumeId(0));
+            seen.waits = state.map(|state| Waits::of(state, now));
+            seen.paths.clear();
+            seen.paths.extend(s.io.paths.iter().map(|p| PathSeen {
+                inflight: p.out,
+                ..p.seen
+            }));
+        }
+        // A reader copies at this moment: the next one will do.
+        if let Ok(mut shown) = self.shown.try_lock() {
+            std::mem::swap(&mut *shown, taken);
         }
     }
 }

@@ -2,6 +2,7 @@
 //! come back, which are all that may still write.
 
 use crate::device;
+use crate::seen::PathSeen;
 use datapath::core::{Epoch, Input};
 use protocol::PathId;
 use std::ffi::CString;
@@ -32,34 +33,13 @@ pub struct BlockPath {
     /// The device is gone; the file is closed once nothing is out.
     pub dead: bool,
     writes: Vec<Writes>,
-    pub seen: Seen,
-}
-
-/// What `mpio status` shows of a path.
-#[derive(Clone, Debug, Default, serde::Serialize)]
-pub struct Seen {
-    pub path: String,
-    pub link: String,
-    pub health: String,
-    pub access: String,
-    pub usable: bool,
-    pub identity_wrong: bool,
-    pub ios: u64,
-    pub errors: u64,
-    pub losses: u64,
-    pub inflight: u32,
+    /// What is shown of it.
+    pub seen: PathSeen,
 }
 
 impl BlockPath {
     pub fn new(name: PathBuf, sys: PathBuf, prior: Option<Epoch>) -> BlockPath {
         use std::os::unix::ffi::OsStrExt;
-        let seen = Seen {
-            path: name.display().to_string(),
-            link: "down".into(),
-            health: "good".into(),
-            access: "unknown".into(),
-            ..Seen::default()
-        };
         // A path with a NUL in it cannot have come from a directory.
         let c_name = CString::new(name.as_os_str().as_bytes()).unwrap_or_default();
         BlockPath {
@@ -73,7 +53,7 @@ impl BlockPath {
             out: 0,
             dead: false,
             writes: Vec::new(),
-            seen,
+            seen: PathSeen::default(),
         }
     }
 

@@ -1,0 +1,143 @@
+//! The command line. Exit codes are those of the project: 0 done; 1 it failed; 2 usage, or an invalid configuration; 4 nothing to act on:
+//! no daemon answers, nothing was found.
+#![forbid(unsafe_code)]
+
+use clap::{Args, Parser, Subcommand};
+use std::path::PathBuf;
+
+pub const CONFIG: &str = "/etc/mpio/mpio.toml";
+pub const SOCKET: &str = "/run/mpio.sock";
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "mpio",
+    version,
+    about = "Block multipath in user space",
+    after_help = "Exit codes: 0 done; 1 it failed; 2 usage, or an invalid configuration; 4 no daemon answers, or nothing was found.",
+    propagate_version = true
+)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// How a running daemon is asked, and how it is shown.
+#[derive(Debug, Args)]
+pub struct Ask {
+    /// The daemon's socket, as [daemon] socket in its configuration
+    #[arg(long, default_value = SOCKET, value_name = "FILE")]
+    pub socket: PathBuf,
+    /// One JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Read a configuration and say what is wrong with it
+    CheckConfig {
+        #[arg(default_value = CONFIG, value_name = "FILE")]
+        config: PathBuf,
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Serve the configuration's volumes until SIGTERM or `mpio stop`
+    Serve {
+        #[arg(long, default_value = CONFIG, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// What a running daemon serves, and the state of each path
+    Status {
+        /// Only this volume
+        volume: Option<String>,
+        #[command(flatten)]
+        ask: Ask,
+    },
+    /// The volumes of a running daemon
+    #[command(subcommand)]
+    Volume(VolumeCommand),
+    /// The paths of a running daemon
+    #[command(subcommand)]
+    Path(PathCommand),
+    /// What a daemon that ended without order left behind
+    Recover {
+        /// Give this volume's device up: it is deleted, and what waits on it fails. Only while no daemon runs
+        #[arg(long, value_name = "VOLUME")]
+        give_up: Option<String>,
+        #[command(flatten)]
+        ask: Ask,
+    },
+    /// Ask a running daemon to end: its devices go, nothing is left behind
+    Stop {
+        /// Do not wait until it has ended
+        #[arg(long)]
+        no_wait: bool,
+        #[command(flatten)]
+        ask: Ask,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum VolumeCommand {
+    /// One line for each volume
+    List {
+        #[command(flatten)]
+        ask: Ask,
+    },
+    /// One volume and its paths
+    Show {
+        volume: String,
+        #[command(flatten)]
+        ask: Ask,
+    },
+    /// Fail all I/O that waits for a path now, instead of at the end of `no_path.queue_for`
+    FailQueued {
+        volume: String,
+        #[command(flatten)]
+        ask: Ask,
+    },
+    /// Take the size that the paths show, also where it is smaller
+    TakeSize {
+        volume: String,
+        #[command(flatten)]
+        ask: Ask,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum PathCommand {
+    /// One line for each path
+    List {
+        /// Only this volume's
+        volume: Option<String>,
+        #[command(flatten)]
+        ask: Ask,
+    },
+    /// Use a path as its state allows
+    Enable(OnePath),
+    /// Use a path only while no enabled one is usable
+    Standby(OnePath),
+    /// Send no more I/O over a path; what is out on it ends as it would have
+    Fail(OnePath),
+}
+
+#[derive(Debug, Args)]
+pub struct OnePath {
+    pub volume: String,
+    /// The device: /dev/sda, or sda
+    pub path: String,
+    #[command(flatten)]
+    pub ask: Ask,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,169 @@
+//! The control plane: everything that talks to people and to the system around the daemon, on one thread of its own. It reads what the shards
+//! show and leaves word for them; a stuck path, a full log or a slow client never reaches a shard from here, and a shard's trouble never
+//! keeps it from answering.
+#![forbid(unsafe_code)]
+
+pub mod admin;
+pub mod client;
+pub mod directory;
+pub mod log;
+pub mod preflight;
+pub mod protocol;
+pub mod recover;
+pub mod status;
+pub mod view;
+
+use crate::seen::{Notebook, Shown, Snapshot};
+use datapath::core::Input;
+use directory::{Directory, Names};
+use std::io;
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, RwLockReadGuard};
+use std::time::Duration;
+
+/// How often notes of the shards are looked for.
+const NOTES_EVERY: Duration = Duration::from_millis(50);
+
+/// One shard, from the control side.
+pub struct ShardEnd {
+    pub shown: Shown,
+    /// Leaves word for the shard's core of a volume. Never waits.
+    pub tell: Box<dyn Fn(u16, Input) + Send + Sync>,
+}
+
+pub struct Control {
+    pub names: Names,
+    pub shards: Vec<ShardEnd>,
+    pub stop: Sender<()>,
+}
+
+impl Control {
+    pub fn names(&self) -> RwLockReadGuard<'_, Directory> {
+        self.names
+            .read()
+            .unwrap_or_else(|broken| broken.into_inner())
+    }
+
+    /// The latest of every shard.
+    pub fn snapshots(&self) -> Vec<Snapshot> {
+        let latest = |s: &ShardEnd| match s.shown.lock() {
+            Ok(shown) => shown.clone(),
+            Err(broken) => broken.into_inner().clone(),
+        };
+        self.shards.iter().map(latest).collect()
+    }
+
+    pub fn tell(&self, volume: u16, input: Input) {
+        for shard in &self.shards {
+            (shard.tell)(volume, input);
+        }
+    }
+
+    /// Answers, logs and watches on a thread of its own, until the process ends.
+    pub fn start(self, admin: &admin::Admin, book: Notebook) -> io::Result<()> {
+        let listener = admin.listener()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let run = async move {
+            let listener = match tokio::net::UnixListener::from_std(listener) {
+                Ok(listener) => listener,
+                Err(e) => return tracing::error!("the admin socket does not work: {e}"),
+            };
+            let control = Arc::new(self);
+            tokio::spawn(admin::serve(listener, control.clone()));
+            control.attend(book).await;
+        };
+        std::thread::Builder::new()
+            .name("control".into())
+            .spawn(move || runtime.block_on(run))?;
+        Ok(())
+    }
+
+    /// What the shards have to tell.
+    async fn attend(&self, book: Notebook) {
+        let mut log = log::Log::default();
+        let mut every = tokio::time::interval(NOTES_EVERY);
+        every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            let now = every.tick().await.into_std();
+            while let Some(note) = book.next() {
+                log.tell(now, &self.names(), &note);
+            }
+            log.dropped(book.dropped());
+            log.due(now);
+        }
+    }
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+    use crate::seen::Notes;
+    use std::path::Path;
+    use std::sync::Mutex;
+    use std::sync::mpsc::{self, Receiver};
+
+    type Heard = Arc<Mutex<Vec<(usize, u16, Input)>>>;
+
+    /// A control plane with the example's volume and two shards, which do what they are told.
+    pub struct Daemon {
+        pub stops: Receiver<()>,
+        _notes: Notes,
+        heard: Heard,
+        _admin: admin::Admin,
+    }
+
+    impl Daemon {
+        pub fn heard(&self) -> Vec<(usize, u16, Input)> {
+            self.heard.lock().unwrap().clone()
+        }
+    }
+
+    /// Obeys, and takes snapshots for as long as the other end lives.
+    fn shard(at: usize, snapshot: Snapshot, heard: Heard) -> ShardEnd {
+        let shown: Shown = Arc::new(Mutex::new(snapshot));
+        let beats = Arc::downgrade(&shown);
+        std::thread::spawn(move || {
+            while let Some(shown) = beats.upgrade() {
+                shown.lock().unwrap().beat += 1;
+                drop(shown);
+                std::thread::sleep(Duration::from_millis(5));
+            }
+        });
+        let mine = shown.clone();
+        let tell = move |volume: u16, input: Input| {
+            heard.lock().unwrap().push((at, volume, input));
+            if let Input::Admin { path, admin } = input {
+                let mut shown = mine.lock().unwrap();
+                let v = &mut shown.volumes[usize::from(volume)];
+                v.paths[usize::from(path.0)].admin = admin;
+            }
+        };
+        ShardEnd {
+            shown,
+            tell: Box::new(tell),
+        }
+    }
+
+    pub fn daemon(socket: &Path) -> Daemon {
+        let admin = admin::Admin::bind(socket).unwrap();
+        let (stop, stops) = mpsc::channel();
+        let (notes, book) = Notes::new(16);
+        let heard = Heard::default();
+        let two = view::tests::shards(view::tests::path());
+        let shards = two.into_iter().enumerate();
+        let control = Control {
+            names: Arc::new(directory::example().into()),
+            shards: shards.map(|(at, s)| shard(at, s, heard.clone())).collect(),
+            stop,
+        };
+        control.start(&admin, book).unwrap();
+        Daemon {
+            stops,
+            _notes: notes,
+            heard,
+            _admin: admin,
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! What `mpio` says to a running daemon and hears from it: one line of JSON asks, one line (or, for a trace, many) answers.
+#![forbid(unsafe_code)]
+
+use super::view::View;
+use datapath::core::path::Admin;
+use serde::{Deserialize, Serialize};
+
+/// The longest line that either side reads.
+pub const LINE_MAX: u64 = 16 << 20;
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+pub enum Request {
+    Status,
+    Stop,
+    Path {
+        volume: String,
+        path: String,
+        to: Wish,
+    },
+    FailQueued {
+        volume: String,
+    },
+    TakeSize {
+        volume: String,
+    },
+}
+
+/// What an operator may want of a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wish {
+    Enabled,
+    Standby,
+    Failed,
+}
+
+impl From<Wish> for Admin {
+    fn from(wish: Wish) -> Admin {
+        match wish {
+            Wish::Enabled => Admin::Enabled,
+            Wish::Standby => Admin::Standby,
+            Wish::Failed => Admin::Failed,
+        }
+    }
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "snake_case")]
+pub enum Answer {
+    Status(View),
+    /// It is done; in words.
+    Done {
+        what: String,
+    },
+    Refused {
+        kind: Refusal,
+        what: String,
+    },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Refusal {
+    /// The request is not understood.
+    Request,
+    /// No volume, or no path, of that name.
+    Name,
+    /// Neither root nor the daemon's owner.
+    Permission,
+    /// It was asked for and did not come about in time.
+    Late,
+}
+
+pub fn refused(kind: Refusal, what: impl Into<String>) -> Answer {
+    let what = what.into();
+    Answer::Refused { kind, what }
+}

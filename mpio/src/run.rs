@@ -1,0 +1,189 @@
+//! Carries a command out: what is printed where, and which exit code a failure has.
+#![forbid(unsafe_code)]
+
+use crate::cli::{Ask, Command, OnePath, PathCommand, VolumeCommand};
+use crate::config::{Config, ConfigError};
+use crate::control::client::{ClientError, ask};
+use crate::control::protocol::{Answer, Request, Wish};
+use crate::control::view::View;
+use crate::control::{log, preflight, recover, status};
+use crate::serve;
+use std::io::{ErrorKind, Write};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Missing(#[from] preflight::Missing),
+    #[error(transparent)]
+    Serve(#[from] serve::ServeError),
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    #[error(transparent)]
+    Recover(#[from] recover::RecoverError),
+    #[error("no volume \"{0}\" is served; `mpio volume list` shows those that are")]
+    NoVolume(String),
+    #[error("{socket}: the daemon was asked to stop, and still runs after {after:?}")]
+    StillRuns { socket: String, after: Duration },
+    #[error("{doing}: {source}")]
+    System {
+        doing: &'static str,
+        source: std::io::Error,
+    },
+}
+
+impl RunError {
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            RunError::Config(_) | RunError::NoVolume(_) => 2,
+            RunError::Client(e) => e.exit_code(),
+            RunError::Recover(e) => e.exit_code(),
+            _ => 1,
+        }
+    }
+}
+
+/// How long `mpio stop` waits: I/O that no path serves is failed after `queue_for`, which may be long.
+const STOP_WITHIN: Duration = Duration::from_secs(120);
+
+pub fn run(command: Command) -> Result<(), RunError> {
+    match command {
+        Command::CheckConfig { config, json } => check_config(&config, json),
+        Command::Serve { config } => {
+            let config = Config::load(&config)?;
+            preflight::look()?;
+            log::init();
+            Ok(serve::serve(&config)?)
+        }
+        Command::Status { volume, ask } => {
+            let view = view(&ask, volume.as_deref())?;
+            show(&ask, &view, status::status)
+        }
+        Command::Volume(command) => volume(command),
+        Command::Path(command) => path(command),
+        Command::Recover { give_up, ask } => match give_up {
+            None => print(&recover::show(&ask.socket, ask.json)?),
+            Some(volume) => print(&recover::give_up(&ask.socket, &volume, ask.json)?),
+        },
+        Command::Stop { no_wait, ask } => stop(&ask, no_wait),
+    }
+}
+
+fn check_config(file: &Path, json: bool) -> Result<(), RunError> {
+    let config = Config::load(file)?;
+    let volumes = config.volumes.len();
+    print(&match json {
+        true => {
+            let names = config.volumes.iter().map(|v| v.name.as_str());
+            let names: Vec<&str> = names.collect();
+            format!(
+                "{}\n",
+                serde_json::json!({ "file": file, "volumes": names })
+            )
+        }
+        false => format!("{}: {volumes} volumes\n", file.display()),
+    })
+}
+
+fn volume(command: VolumeCommand) -> Result<(), RunError> {
+    match command {
+        VolumeCommand::List { ask } => {
+            let view = view(&ask, None)?;
+            show(&ask, &view, status::volumes)
+        }
+        VolumeCommand::Show { volume, ask } => {
+            let view = view(&ask, Some(&volume))?;
+            show(&ask, &view, status::status)
+        }
+        VolumeCommand::FailQueued { volume, ask } => order(&ask, &Request::FailQueued { volume }),
+        VolumeCommand::TakeSize { volume, ask } => order(&ask, &Request::TakeSize { volume }),
+    }
+}
+
+fn path(command: PathCommand) -> Result<(), RunError> {
+    let (one, to) = match command {
+        PathCommand::List { volume, ask } => {
+            let view = view(&ask, volume.as_deref())?;
+            return show(&ask, &view, status::path_list);
+        }
+        PathCommand::Enable(one) => (one, Wish::Enabled),
+        PathCommand::Standby(one) => (one, Wish::Standby),
+        PathCommand::Fail(one) => (one, Wish::Failed),
+    };
+    let OnePath { volume, path, ask } = one;
+    order(&ask, &Request::Path { volume, path, to })
+}
+
+/// The daemon's view, of all volumes or of one.
+fn view(how: &Ask, volume: Option<&str>) -> Result<View, RunError> {
+    let Answer::Status(mut view) = ask(&how.socket, &Request::Status)? else {
+        return Err(odd(how));
+    };
+    if let Some(name) = volume {
+        view.volumes.retain(|v| v.name == name);
+        if view.volumes.is_empty() {
+            return Err(RunError::NoVolume(name.into()));
+        }
+    }
+    Ok(view)
+}
+
+fn show(how: &Ask, view: &View, human: fn(&View) -> String) -> Result<(), RunError> {
+    match how.json {
+        true => print(&format!("{}\n", serde_json::json!(view))),
+        false => print(&human(view)),
+    }
+}
+
+fn order(how: &Ask, request: &Request) -> Result<(), RunError> {
+    let Answer::Done { what } = ask(&how.socket, request)? else {
+        return Err(odd(how));
+    };
+    print(&match how.json {
+        true => format!("{}\n", serde_json::json!({ "done": what })),
+        false => format!("{what}\n"),
+    })
+}
+
+fn stop(how: &Ask, no_wait: bool) -> Result<(), RunError> {
+    let Answer::Done { .. } = ask(&how.socket, &Request::Stop)? else {
+        return Err(odd(how));
+    };
+    let began = Instant::now();
+    while !no_wait && std::os::unix::net::UnixStream::connect(&how.socket).is_ok() {
+        if began.elapsed() > STOP_WITHIN {
+            return Err(RunError::StillRuns {
+                socket: how.socket.display().to_string(),
+                after: STOP_WITHIN,
+            });
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let word = if no_wait { "stopping" } else { "stopped" };
+    print(&match how.json {
+        true => format!("{}\n", serde_json::json!({ "done": word })),
+        false => format!("{word}\n"),
+    })
+}
+
+fn odd(how: &Ask) -> RunError {
+    RunError::Client(ClientError::Talk {
+        socket: how.socket.clone(),
+        source: std::io::Error::other("an answer to another question"),
+    })
+}
+
+/// A reader that has gone (`mpio status | head`) is no failure.
+pub fn print(text: &str) -> Result<(), RunError> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(e) if e.kind() != ErrorKind::BrokenPipe => Err(RunError::System {
+            doing: "writing to standard output",
+            source: e,
+        }),
+        _ => Ok(()),
+    }
+}
