@@ -60,6 +60,15 @@ pub enum Command {
     /// The paths of a running daemon
     #[command(subcommand)]
     Path(PathCommand),
+    /// The host's disks as volumes, what stands against using them, and the configuration that would serve them
+    Discover {
+        /// Take volumes with at least so many paths
+        #[arg(long, default_value_t = 2, value_name = "N")]
+        paths_min: usize,
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+    },
     /// What a daemon that ended without order left behind
     Recover {
         /// Give this volume's device up: it is deleted, and what waits on it fails. Only while no daemon runs

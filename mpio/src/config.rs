@@ -110,13 +110,40 @@ impl From<Fence> for FencePolicy {
 #[serde(deny_unknown_fields)]
 pub struct Volume {
     pub name: String,
-    /// The kernel's per-path block devices.
+    /// The kernel's per-path block devices. None: `paths = "auto"`, or none given: all that show the identity, also those that come later.
+    #[serde(default, deserialize_with = "paths")]
     pub paths: Vec<PathBuf>,
     /// What every path must say it is, as `wwid` in sysfs has it. Without it, what the first path says.
     pub identity: Option<String>,
     /// Requests that ublk may have outstanding.
     #[serde(default = "default_depth")]
     pub depth: u16,
+}
+
+impl Volume {
+    /// Its paths are whatever shows its identity.
+    pub fn finds_paths(&self) -> bool {
+        self.paths.is_empty()
+    }
+}
+
+fn paths<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<PathBuf>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "a list of devices, or \"auto\"")]
+    enum Paths {
+        Word(String),
+        List(Vec<PathBuf>),
+    }
+    match Paths::deserialize(from)? {
+        Paths::Word(word) if word == "auto" => Ok(Vec::new()),
+        Paths::Word(word) => Err(D::Error::custom(format!(
+            "paths = \"{word}\": a list of devices, or \"auto\""
+        ))),
+        Paths::List(list) if list.is_empty() => Err(D::Error::custom(
+            "paths = []: 0 paths; name devices, or leave it out and give the identity",
+        )),
+        Paths::List(list) => Ok(list),
+    }
 }
 
 fn default_depth() -> u16 {
@@ -183,7 +210,12 @@ impl Config {
             if names.insert(name, ()).is_some() {
                 return Err(format!("volume \"{name}\" is there twice"));
             }
-            if v.paths.is_empty() || v.paths.len() > datapath::core::PATHS_MAX {
+            if v.finds_paths() && v.identity.is_none() {
+                return Err(format!(
+                    "volume \"{name}\" has neither paths nor identity: `mpio discover` prints both"
+                ));
+            }
+            if v.paths.len() > datapath::core::PATHS_MAX {
                 return Err(format!(
                     "volume \"{name}\" has {} paths: 1 to {} are possible",
                     v.paths.len(),
@@ -246,6 +278,18 @@ mod tests {
                 "a name has letters",
             ),
             ("[[volume]]\nname = \"a\"\npaths = []\n".into(), "0 paths"),
+            (
+                "[[volume]]\nname = \"a\"\npaths = 3\n".into(),
+                "a list of devices, or",
+            ),
+            (
+                "[[volume]]\nname = \"a\"\npaths = \"all\"\n".into(),
+                "paths = \"all\"",
+            ),
+            (
+                "[[volume]]\nname = \"a\"\npaths = \"auto\"\n".into(),
+                "neither paths nor identity",
+            ),
             (
                 "[[volume]]\nname = \"a\"\npaths = [\"sda\"]\n".into(),
                 "no absolute path",

@@ -81,12 +81,9 @@ fn number(path: &Path, file: PathBuf) -> Result<u64, DeviceError> {
     })
 }
 
-/// SCSI devices have it below `device`, NVMe namespaces beside their queue.
+/// Which volume the device says it is.
 pub fn wwid(sys: &Path) -> Option<String> {
-    let read = |file: &str| std::fs::read_to_string(sys.join(file)).ok();
-    let text = read("device/wwid").or_else(|| read("wwid"))?;
-    let text = text.trim();
-    (!text.is_empty()).then(|| text.to_string())
+    crate::identity::of(sys)
 }
 
 /// The size now, in bytes: 0 when the device was deleted.

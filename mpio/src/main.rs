@@ -5,6 +5,7 @@ mod config;
 mod control;
 mod device;
 mod front;
+mod identity;
 mod run;
 mod seen;
 mod serve;

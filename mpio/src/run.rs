@@ -6,7 +6,7 @@ use crate::config::{Config, ConfigError};
 use crate::control::client::{ClientError, ask};
 use crate::control::protocol::{Answer, Request, Wish};
 use crate::control::view::View;
-use crate::control::{log, preflight, recover, status};
+use crate::control::{discover, log, preflight, recover, status};
 use crate::serve;
 use std::io::{ErrorKind, Write};
 use std::path::Path;
@@ -24,6 +24,10 @@ pub enum RunError {
     Client(#[from] ClientError),
     #[error(transparent)]
     Recover(#[from] recover::RecoverError),
+    #[error(transparent)]
+    NoPaths(#[from] discover::NoPaths),
+    #[error("no volume was found")]
+    NothingFound,
     #[error("no volume \"{0}\" is served; `mpio volume list` shows those that are")]
     NoVolume(String),
     #[error("{socket}: the daemon was asked to stop, and still runs after {after:?}")]
@@ -39,6 +43,7 @@ impl RunError {
     pub fn exit_code(&self) -> u8 {
         match self {
             RunError::Config(_) | RunError::NoVolume(_) => 2,
+            RunError::NothingFound => 4,
             RunError::Client(e) => e.exit_code(),
             RunError::Recover(e) => e.exit_code(),
             _ => 1,
@@ -53,8 +58,9 @@ pub fn run(command: Command) -> Result<(), RunError> {
     match command {
         Command::CheckConfig { config, json } => check_config(&config, json),
         Command::Serve { config } => {
-            let config = Config::load(&config)?;
+            let mut config = Config::load(&config)?;
             preflight::look()?;
+            discover::fill(&mut config, Path::new("/"))?;
             log::init();
             Ok(serve::serve(&config)?)
         }
@@ -64,6 +70,17 @@ pub fn run(command: Command) -> Result<(), RunError> {
         }
         Command::Volume(command) => volume(command),
         Command::Path(command) => path(command),
+        Command::Discover { paths_min, json } => {
+            let found = discover::discover(Path::new("/"), paths_min);
+            print(&match json {
+                true => format!("{}\n", serde_json::json!(found)),
+                false => found.toml(),
+            })?;
+            match found.volumes.is_empty() {
+                true => Err(RunError::NothingFound),
+                false => Ok(()),
+            }
+        }
         Command::Recover { give_up, ask } => match give_up {
             None => print(&recover::show(&ask.socket, ask.json)?),
             Some(volume) => print(&recover::give_up(&ask.socket, &volume, ask.json)?),

@@ -6,11 +6,13 @@
 pub mod admin;
 pub mod client;
 pub mod directory;
+pub mod discover;
 pub mod log;
 pub mod preflight;
 pub mod protocol;
 pub mod recover;
 pub mod status;
+pub mod sysfs;
 pub mod view;
 
 use crate::seen::{Notebook, Shown, Snapshot};
