@@ -46,7 +46,7 @@ pub use config::{
     Config, ConfigError, DOUBTS_MAX, FencePolicy, PATHS_MAX, PathConfig, VolumeConfig,
 };
 pub use out::Actions;
-pub use policy::Policy;
+pub use policy::{Policy, Told};
 
 use doubt::Doubt;
 use fence::Closing;
@@ -249,6 +249,11 @@ impl Core {
             Input::FailQueued { volume } => self.fail_waiting(now, volume, verdict::EIO, out),
             Input::Peer(message) => self.peer(now, message, out),
         }
+    }
+
+    /// What [`Policy::Oracle`] and [`Policy::Static`] are to prefer from now on, by path. The others know for themselves.
+    pub fn tell(&mut self, told: &[Told]) {
+        self.selector.tell(told);
     }
 
     /// When to call [`Core::on_deadline`] at the latest.
