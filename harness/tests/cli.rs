@@ -85,8 +85,8 @@ fn usage_errors_are_exit_2_and_say_what_is_right() {
             "unknown policy 'nuna'; did you mean 'numa'?",
         ),
         (
-            &["run", "--policy", "oracle"],
-            "policy \"oracle\" is not built yet",
+            &["run", "--policy", "static"],
+            "'static': a split needs a weight",
         ),
         (
             &["run", "--fidelity", "wire"],

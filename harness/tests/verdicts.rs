@@ -387,8 +387,8 @@ fn compare_judges_rules_and_no_expectations() {
     ];
     let run = |s: &Scenario, seed: u64| {
         let mut r = passing(&s.name, seed);
-        let policy = harness::scenario::policy_name(s.datapath.policy);
-        r.policy = policy.into();
+        let policy = harness::scenario::policy_name(&s.datapath);
+        r.policy.clone_from(&policy);
         if policy == "numa" {
             r.metrics
                 .insert("app.iops".into(), Value::Float(1_000.0 * seed as f64));

@@ -80,6 +80,16 @@ pub fn policy_name(policy: Policy) -> &'static str {
 /// A policy by the name that it has in scenarios.
 fn policy<'de, D: Deserializer<'de>>(from: D) -> Result<Policy, D::Error> {
     let given = String::deserialize(from)?;
+    let word = given.split(' ').next();
+    if Policy::SIMULATED
+        .iter()
+        .any(|(name, _)| Some(*name) == word)
+    {
+        return Err(D::Error::custom(format!(
+            "policy `{given}` is for simulations only (`harness`): no host can know the array's queues, or should split by \
+             fixed parts; expected one of the others, `adaptive` say"
+        )));
+    }
     let found = Policy::ALL.iter().find(|(name, _)| *name == given);
     found.map(|(_, policy)| *policy).ok_or_else(|| {
         let names = Policy::ALL.map(|(name, _)| format!("`{name}`"));
@@ -296,6 +306,14 @@ mod tests {
             ),
             (format!("{volume}depth = 0\n"), "1 to 1024"),
             (format!("{volume}colour = 1\n"), "unknown field `colour`"),
+            (
+                format!("[datapath]\npolicy = \"oracle\"\n{volume}"),
+                "policy `oracle` is for simulations only",
+            ),
+            (
+                format!("[datapath]\npolicy = \"static 62/38\"\n{volume}"),
+                "policy `static 62/38` is for simulations only",
+            ),
             (
                 format!("[datapath]\npolicy = \"best\"\n{volume}"),
                 "unknown variant `best`",

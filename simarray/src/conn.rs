@@ -47,7 +47,23 @@ pub(crate) struct Message {
     pub direction: u8,
     /// It lies with its sender's transport, not on the wire.
     pub kept: bool,
+    /// How far it has come, and when it will be further.
+    pub stage: Stage,
+    pub at: u64,
     pub body: Body,
+}
+
+/// Where a message is between the ports.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Stage {
+    /// On its way into its path's limiter, where it will be at `at`.
+    Entering,
+    /// In the limiter's line.
+    Waiting,
+    /// On its way to the receiving port, where it will be at `at`.
+    Air,
+    /// It has its place in the receiving port's line, and will be through at `at`.
+    Through,
 }
 
 #[derive(Clone, Copy)]

@@ -44,6 +44,7 @@ pub(crate) struct InFlight {
     pub server: u32,
     /// Its own service time; of a running command that a stall pauses, what is left.
     pub service_ns: u64,
+    /// When its service, or its way to the owner, ends.
     pub ends_at: u64,
     /// What the faults that were active on arrival have in store for it: a hold, an answer.
     pub held_until: Option<u64>,

@@ -14,6 +14,7 @@ mod faults;
 mod fence;
 mod limiter;
 pub mod mutant;
+pub mod outlook;
 mod service;
 mod slab;
 pub mod sparse;

@@ -90,6 +90,32 @@ impl Limiter {
         Some((w.message, self.start(now)))
     }
 
+    /// The line behind everything that is in it; `each` is told what that is, and when it will leave if the limits stay as
+    /// they are.
+    pub fn ahead(&self, each: &mut dyn FnMut(Key, u64)) -> Ahead {
+        let mut ahead = Ahead {
+            bits_per_s: self.bits_per_s,
+            gap_ns: self.gap_ns,
+            free_at: self.last_leave,
+            last_command: self.last_command,
+        };
+        for (n, w) in self.queue.iter().enumerate() {
+            match self.head {
+                Some(head) if n == 0 => {
+                    ahead.free_at = head.leaves;
+                    if w.command {
+                        ahead.last_command = Some(head.starts);
+                    }
+                }
+                _ => {
+                    ahead.pass(0, w.bytes, w.command);
+                }
+            }
+            each(w.message, ahead.free_at);
+        }
+        ahead
+    }
+
     /// The limits change; the new time when the head leaves.
     pub fn change(&mut self, now: u64, bits_per_s: u64, gap_ns: u64) -> Option<u64> {
         let before = std::mem::replace(&mut self.bits_per_s, bits_per_s);
@@ -111,6 +137,39 @@ impl Limiter {
         self.head = Some(Head { leaves, ..head });
         self.turn = self.turn.wrapping_add(1);
         Some(leaves)
+    }
+}
+
+/// A limiter's line as it will be: what more comes passes it in thought.
+#[derive(Clone, Copy)]
+pub(crate) struct Ahead {
+    bits_per_s: u64,
+    gap_ns: u64,
+    free_at: u64,
+    last_command: Option<u64>,
+}
+
+impl Ahead {
+    fn starts(&self, at: u64, command: bool) -> u64 {
+        let gate = match self.last_command {
+            Some(last) if command => last.saturating_add(self.gap_ns),
+            _ => 0,
+        };
+        at.max(self.free_at).max(gate)
+    }
+
+    pub fn peek(&self, at: u64, bytes: u64, command: bool) -> u64 {
+        let starts = self.starts(at, command);
+        starts.saturating_add(serialise_ns(bytes, self.bits_per_s))
+    }
+
+    pub fn pass(&mut self, at: u64, bytes: u64, command: bool) -> u64 {
+        let starts = self.starts(at, command);
+        if command {
+            self.last_command = Some(starts);
+        }
+        self.free_at = starts.saturating_add(serialise_ns(bytes, self.bits_per_s));
+        self.free_at
     }
 }
 

@@ -126,10 +126,11 @@ impl Array {
             self.enqueue(owner, key);
             return;
         }
+        let at = self.now.saturating_add(self.settings.forward_ns);
         if let Some(entry) = self.commands.get_mut(key) {
             entry.place = Place::Forward;
+            entry.ends_at = at;
         }
-        let at = self.now.saturating_add(self.settings.forward_ns);
         self.schedule(at, Kind::Forwarded, key);
     }
 
@@ -156,7 +157,7 @@ impl Array {
 
     /// The controller whose servers a command uses.
     #[inline]
-    fn server_of(&self, real: VolumeId, arrived_at: u16) -> u16 {
+    pub(crate) fn server_of(&self, real: VolumeId, arrived_at: u16) -> u16 {
         if self.settings.asymmetric {
             self.volumes[usize::from(real.0)].owner
         } else {

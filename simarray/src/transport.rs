@@ -10,7 +10,7 @@
 //! but wait for it at the receiver, as TCP would have them.
 
 use crate::array::Array;
-use crate::conn::{ArrayEnd, Body, Message};
+use crate::conn::{ArrayEnd, Body, Message, Stage};
 use crate::events::Kind;
 use crate::slab::Key;
 use crate::wire::{RETRANSMIT, TO_ARRAY, TO_HOST};
@@ -30,6 +30,8 @@ impl Array {
             sequence: self.sequence,
             direction: direction as u8,
             kept,
+            stage: Stage::Entering,
+            at: u64::MAX,
             body,
         });
         if kept {
@@ -49,6 +51,7 @@ impl Array {
         let limiter = &mut p.limiter[direction];
         if limiter.in_use(self.now) {
             limiter.entering_until = sent;
+            self.reaches(key, Stage::Entering, sent);
             self.schedule(sent, Kind::LimiterEnter, key);
         } else {
             self.launch(key, sent);
@@ -72,8 +75,21 @@ impl Array {
         let port = self.receiving_port(path, direction);
         let bytes = u64::from(message.bytes);
         match self.foresee(port, direction, arrival, bytes) {
-            Some(through) => self.schedule(through, Kind::Deliver, key),
-            None => self.schedule(arrival, Kind::PortArrive, key),
+            Some(through) => {
+                self.reaches(key, Stage::Through, through);
+                self.schedule(through, Kind::Deliver, key);
+            }
+            None => {
+                self.reaches(key, Stage::Air, arrival);
+                self.schedule(arrival, Kind::PortArrive, key);
+            }
+        }
+    }
+
+    #[inline]
+    fn reaches(&mut self, key: Key, stage: Stage, at: u64) {
+        if let Some(message) = self.messages.get_mut(key) {
+            (message.stage, message.at) = (stage, at);
         }
     }
 
@@ -107,7 +123,9 @@ impl Array {
             TO_ARRAY => &mut self.array_ports[index],
             _ => &mut self.host_ports[index],
         };
-        Some(port.rx.pass(self.now, u64::from(message.bytes)))
+        let through = port.rx.pass(self.now, u64::from(message.bytes));
+        self.reaches(key, Stage::Through, through);
+        Some(through)
     }
 
     pub(crate) fn enter_limiter(&mut self, key: Key) {
@@ -121,6 +139,7 @@ impl Array {
         let direction = usize::from(message.direction);
         let command = matches!(message.body, Body::Command(_));
         let now = self.now;
+        self.reaches(key, Stage::Waiting, u64::MAX);
         let limiter = &mut self.paths[path as usize].limiter[direction];
         if let Some(leaves) = limiter.enter(now, key, u64::from(message.bytes), command) {
             self.limiter_timer(path, direction, leaves);

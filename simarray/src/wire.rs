@@ -55,6 +55,13 @@ impl Line {
         }
     }
 
+    /// When a message that comes at `at` would be through.
+    #[inline]
+    pub fn peek(&self, at: u64, bytes: u64) -> u64 {
+        let takes = serialise_ns(bytes, self.bits_per_s);
+        self.free_at.max(at).saturating_add(takes)
+    }
+
     /// When a message that comes at `at` is through.
     #[inline]
     pub fn pass(&mut self, at: u64, bytes: u64) -> u64 {

@@ -47,7 +47,7 @@ pub use config::{
 };
 pub use no_path::NoPath;
 pub use out::Actions;
-pub use policy::Policy;
+pub use policy::{Policy, Told};
 
 use doubt::Doubt;
 use fence::Closing;
@@ -251,6 +251,11 @@ impl Core {
             Input::FailQueued { volume } => self.fail_waiting(now, volume, verdict::EIO, out),
             Input::Peer(message) => self.peer(now, message, out),
         }
+    }
+
+    /// What [`Policy::Oracle`] and [`Policy::Static`] are to prefer from now on, by path. The others know for themselves.
+    pub fn tell(&mut self, told: &[Told]) {
+        self.selector.tell(told);
     }
 
     /// When to call [`Core::on_deadline`] at the latest.

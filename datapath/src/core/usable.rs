@@ -4,7 +4,6 @@
 use super::api::Event;
 use super::mutant::Mutant;
 use super::path::{Admin, Health, Link};
-use super::policy::Policy;
 use super::state::Shown;
 use super::{Action, Actions, Core, times};
 use protocol::{Access, Identity, Instant, PathId, VolumeId};
@@ -77,7 +76,7 @@ impl Core {
         let mut list = std::mem::take(&mut self.volumes[v].spill);
         list.clear();
         if let Some(best) = best.filter(|rank| rank % 2 == 0)
-            && self.config.policy == Policy::Adaptive
+            && self.config.policy.spills()
         {
             list.extend(bits(usable).filter(|path| self.rank(*path, v) == best + 1));
         }

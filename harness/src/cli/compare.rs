@@ -13,30 +13,20 @@ use super::{Stop, Streams, args, gather, pool, target};
 use crate::report::compare::{self, Column, matrix};
 use crate::report::human;
 use crate::report::outcome::Outcome;
-use crate::scenario::model::Policy;
+use crate::scenario::policy::{self, Choice};
 use crate::scenario::{self, Scenario};
 use crate::world::Options;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-const ALL: [Policy; 10] = [
-    Policy::Adaptive,
-    Policy::RoundRobin,
-    Policy::QueueDepth,
-    Policy::LeastBytes,
-    Policy::ServiceTime,
-    Policy::Latency,
-    Policy::MinLatency,
-    Policy::SampledLatency,
-    Policy::Numa,
-    Policy::Failover,
-];
-
-fn policies(names: &[String]) -> Result<Vec<Policy>, Stop> {
+fn policies(names: &[String]) -> Result<Vec<Choice>, Stop> {
     let mut chosen = Vec::new();
     for name in names {
         let more = match name.trim() {
-            "all" => ALL.to_vec(),
+            "all" => {
+                let all = policy::plain_names().into_iter();
+                all.map(|(_, policy)| Choice::from(policy)).collect()
+            }
             "" => return Err(Stop::usage("--policies: a name is empty")),
             name => vec![scenario::policy_named(name).map_err(Stop::usage)?],
         };
@@ -63,13 +53,14 @@ pub fn run(
 ) -> Result<i32, Stop> {
     target::supported(&args.what.target, args.what.fidelity)?;
     let policies = policies(&args.policies)?;
+    let names: Vec<String> = policies.iter().map(Choice::to_string).collect();
     let all = gather::scenarios(&args.what.paths, &args.what.sets, false, streams)?;
     let variants: Vec<Vec<Scenario>> = all
         .iter()
         .map(|s| {
-            let with = |policy: &Policy| {
+            let with = |policy: &Choice| {
                 let mut s = s.clone();
-                s.datapath.policy = *policy;
+                policy.apply(&mut s.datapath);
                 // A known gap of the default is not one of every policy, and what fails is not judged.
                 s.expect_fail = None;
                 s.expects.clear();
@@ -110,7 +101,7 @@ pub fn run(
                 progress: &progress,
                 options: Options::default(),
                 given: Given {
-                    policy: Some(scenario::policy_name(policies[policy])),
+                    policy: Some(&names[policy]),
                     sets: &args.what.sets,
                     twice: false,
                 },
@@ -143,8 +134,7 @@ pub fn run(
                 return ControlFlow::Continue(());
             }
             let s = &all[scenario];
-            let name = scenario::policy_name(policies[policy]);
-            columns.push(Column::of(&s.name, name, &pending));
+            columns.push(Column::of(&s.name, &names[policy], &pending));
             pending.clear();
             if next.is_some_and(|(next, _)| next == scenario) {
                 return ControlFlow::Continue(());

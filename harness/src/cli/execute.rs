@@ -188,7 +188,7 @@ impl<'s> Setting<'s> {
             scenario: drawn.name.clone(),
             title: drawn.title.clone(),
             seed,
-            policy: scenario::policy_name(drawn.datapath.policy).into(),
+            policy: scenario::policy_name(&drawn.datapath),
             fidelity: "model".into(),
             verdict: Verdict::Fail,
             exit: 0,

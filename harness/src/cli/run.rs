@@ -62,11 +62,12 @@ pub fn run(args: &args::Run, runner: &dyn Runner, streams: &mut Streams<'_>) -> 
         ));
     }
     let mut all = gather::scenarios(&args.what.paths, &args.what.sets, args.github, streams)?;
-    if let Some(policy) = policy {
+    if let Some(policy) = &policy {
         for s in &mut all {
-            s.datapath.policy = policy;
+            policy.apply(&mut s.datapath);
         }
     }
+    let name = policy.map(|p| p.to_string());
     let baselines = baselines(args, &all)?;
     let jobs: Vec<(usize, u64)> = all
         .iter()
@@ -87,7 +88,7 @@ pub fn run(args: &args::Run, runner: &dyn Runner, streams: &mut Streams<'_>) -> 
             ..Options::default()
         },
         given: Given {
-            policy: policy.map(scenario::policy_name),
+            policy: name.as_deref(),
             sets: &args.what.sets,
             twice: args.twice,
         },

@@ -54,6 +54,7 @@ impl Scenario {
             paths: Vec::new(),
             datapath: Datapath {
                 policy: Policy::Adaptive,
+                split: Vec::new(),
                 io_timeout: Duration::from_secs(5),
                 queue_for: Duration::from_secs(30),
                 fence: FencePolicy::InDoubt,

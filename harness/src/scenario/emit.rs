@@ -2,8 +2,8 @@
 
 use super::files::relative;
 use super::model::*;
+use super::policy::policy_name;
 use super::quantity::{Unit, write, write_span};
-use super::sections::policy_name;
 use super::topology;
 use protocol::Duration;
 use std::fmt::Write;
@@ -202,7 +202,7 @@ impl Writer<'_> {
         }
         let d = &s.datapath;
         self.open("datapath", "[datapath]");
-        self.text("policy", policy_name(d.policy));
+        self.text("policy", &policy_name(d));
         self.time("io_timeout", d.io_timeout);
         let queue_for = self.value("no_path.queue_for", d.queue_for.nanos(), Unit::Time);
         self.raw("no_path", format!("{{ queue_for = {queue_for} }}"));

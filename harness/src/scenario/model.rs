@@ -130,6 +130,8 @@ pub struct PathOverride {
 #[derive(Clone, PartialEq, Debug)]
 pub struct Datapath {
     pub policy: Policy,
+    /// Of a static split: the weight of each path of a host.
+    pub split: Vec<u32>,
     pub io_timeout: Duration,
     /// How long I/O is queued while no path is usable.
     pub queue_for: Duration,

@@ -1,39 +1,13 @@
 //! Reads the tables that describe the array, the hosts and what lies between them.
 
 use super::model::*;
+use super::policy::{self, Choice};
 use super::quantity::Unit;
 use super::reader::{Reader, Section};
 use super::topology;
 use super::tree::{self, Table};
 use super::typed::Drawn;
 use std::path::Path;
-
-const POLICIES_LATER: [&str; 1] = ["oracle"];
-
-/// The policy of this name; the error is a sentence that says what is wrong.
-pub fn policy_named(name: &str) -> Result<Policy, String> {
-    if let Some((_, policy)) = Policy::ALL.iter().find(|(n, _)| *n == name) {
-        return Ok(*policy);
-    }
-    if POLICIES_LATER.contains(&name) {
-        return Err(format!("policy \"{name}\" is not built yet"));
-    }
-    let near = super::nearest(name, Policy::ALL.iter().map(|(n, _)| *n));
-    let hint = near.map_or(";".to_string(), |n| format!("; did you mean '{n}'?"));
-    let allowed: Vec<&str> = Policy::ALL.iter().map(|(n, _)| *n).collect();
-    let shown = super::diag::shortened(name);
-    Err(format!(
-        "unknown policy '{shown}'{hint} allowed: {}",
-        allowed.join(", ")
-    ))
-}
-
-pub fn policy_name(policy: Policy) -> &'static str {
-    Policy::ALL
-        .iter()
-        .find(|(_, p)| *p == policy)
-        .map_or("adaptive", |(n, _)| n)
-}
 
 pub fn array(r: &mut Reader<'_>, root: &Table, s: &mut Scenario) {
     let t = r.section(root, "array");
@@ -225,7 +199,9 @@ pub fn datapath(r: &mut Reader<'_>, root: &Table, s: &mut Scenario) {
     let t = r.section(root, "datapath");
     r.keys(&t, &["policy", "io_timeout", "no_path", "fence", "quiesce"]);
     let d = &mut s.datapath;
-    d.policy = word_or_later(r, &t, "policy", &Policy::ALL, &POLICIES_LATER).unwrap_or(d.policy);
+    if let Some(choice) = policy(r, &t) {
+        choice.apply(d);
+    }
     d.io_timeout = r.time(&t, "io_timeout", 1, d.io_timeout);
     let no_path = r.subsection(&t, "no_path");
     r.keys(&no_path, &["queue_for"]);
@@ -237,6 +213,23 @@ pub fn datapath(r: &mut Reader<'_>, root: &Table, s: &mut Scenario) {
     ];
     d.fence = word_or_later(r, &t, "fence", &fences, &["shadow"]).unwrap_or(d.fence);
     d.quiesce = r.time(&t, "quiesce", 0, d.quiesce);
+}
+
+/// A policy by its name, with the weights of a split.
+fn policy(r: &mut Reader<'_>, t: &Section<'_>) -> Option<Choice> {
+    if let Some(tree::Value::Str(text)) = t.get("policy").map(|e| &e.node.value)
+        && let Some(split) = policy::static_weights(text)
+    {
+        return match split {
+            Ok(choice) => Some(choice),
+            Err(why) => {
+                r.report(t.place("policy"), why);
+                None
+            }
+        };
+    }
+    r.word(t, "policy", &policy::plain_names())
+        .map(Choice::from)
 }
 
 /// One word of a set; what is named in the language and not built yet is refused by its name.

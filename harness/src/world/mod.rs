@@ -3,7 +3,7 @@
 //!
 //! Where things are: `sim` (the loop), `setup` (configurations), `driver` (a core's actions), `incoming` (what the array
 //! says), `front` (requests and buffers), `wires` (connections and attempts, as a transport knows them), `loads`
-//! (workloads), `timeline` (faults), `transitions` (the states of paths, judged), `events` and `observe` (what is recorded).
+//! (workloads), `timeline` (faults), `told` (the oracle), `transitions` (the states of paths, judged), `events` and `observe` (what is recorded).
 
 mod driver;
 mod events;
@@ -16,13 +16,15 @@ mod setup;
 mod shared;
 mod sim;
 mod timeline;
+mod told;
 mod transitions;
 mod wires;
 
 use crate::check::{CheckConfig, Checker};
 use crate::metrics::{self, Recorder};
 use crate::report::model::{RunReport, Verdict};
-use crate::scenario::model::Cache;
+use crate::scenario::model::{Cache, Policy};
+use crate::scenario::topology::PathSpec;
 use crate::scenario::{Scenario, policy_name, topology};
 use datapath::core::Core;
 use protocol::Instant;
@@ -53,6 +55,14 @@ pub struct Planted {
 pub enum WorldError {
     #[error(transparent)]
     Workload(#[from] crate::workload::WorkloadError),
+    #[error(
+        "{policy} has {weights} weights, and a host has {paths} paths: one for each, in their order"
+    )]
+    Split {
+        policy: String,
+        weights: usize,
+        paths: usize,
+    },
     #[error("datapath: {0}")]
     Config(#[from] datapath::core::ConfigError),
 }
@@ -80,6 +90,7 @@ pub fn events_until(scenario: &Scenario, seed: u64, until: Instant) -> Result<u6
 
 fn build(scenario: &Scenario, seed: u64, options: Options) -> Result<sim::Sim, WorldError> {
     let paths = topology::paths(scenario);
+    check_split(scenario, &paths)?;
     let loads = loads::Loads::new(scenario, seed)?;
     let mut recorder = Recorder::new(metrics::Layout::of(scenario));
     for (host, volume) in loads.uses() {
@@ -106,7 +117,9 @@ fn build(scenario: &Scenario, seed: u64, options: Options) -> Result<sim::Sim, W
                 planted: options.planted.core,
                 ..config
             };
-            cores.push(Core::new(config.clone(), Instant::ZERO)?);
+            let mut core = Core::new(config.clone(), Instant::ZERO)?;
+            core.tell(&told::split(scenario));
+            cores.push(core);
             configs.push(config);
             shards.push(wires::Shard::new(
                 host,
@@ -141,6 +154,19 @@ fn build(scenario: &Scenario, seed: u64, options: Options) -> Result<sim::Sim, W
     Ok(sim)
 }
 
+/// A static split has a weight for each path of a host.
+fn check_split(s: &Scenario, paths: &[PathSpec]) -> Result<(), WorldError> {
+    let of_host = paths.iter().filter(|p| p.host == 0).count();
+    if s.datapath.policy == Policy::Static && s.datapath.split.len() != of_host {
+        return Err(WorldError::Split {
+            policy: policy_name(&s.datapath),
+            weights: s.datapath.split.len(),
+            paths: of_host,
+        });
+    }
+    Ok(())
+}
+
 fn report(sim: sim::Sim, seed: u64) -> RunReport {
     let scenario = sim.scenario;
     let virtual_ns = sim.now.0;
@@ -155,7 +181,7 @@ fn report(sim: sim::Sim, seed: u64) -> RunReport {
         scenario: scenario.name.clone(),
         title: scenario.title.clone(),
         seed,
-        policy: policy_name(scenario.datapath.policy).to_string(),
+        policy: policy_name(&scenario.datapath),
         fidelity: "model".to_string(),
         verdict: Verdict::Pass,
         exit: 0,

@@ -9,6 +9,7 @@ use super::loads::Loads;
 use super::queue::Due;
 use super::shared::{Shared, Todo};
 use super::timeline::Timeline;
+use super::told::{self, Oracle};
 use crate::scenario::Scenario;
 use crate::scenario::topology::PathSpec;
 use crate::workload::WorkloadError;
@@ -55,6 +56,7 @@ pub struct Sim {
     /// Events before this time are counted in `counted`.
     pub count_until: Instant,
     pub counted: u64,
+    oracle: Option<Oracle>,
     actions: Actions,
     outs: Vec<Out>,
 }
@@ -80,6 +82,7 @@ impl Sim {
                     .collect()
             })
             .collect();
+        let oracle = Oracle::of(&scenario, paths);
         Sim {
             timeline: Timeline::new(scenario.faults.clone()),
             scenario,
@@ -98,6 +101,7 @@ impl Sim {
             fault_at_event: None,
             count_until: Instant::ZERO,
             counted: 0,
+            oracle,
             actions: Actions::with_capacity(256),
             outs: Vec::with_capacity(64),
         }
@@ -228,6 +232,11 @@ impl Sim {
     #[inline]
     pub fn deliver(&mut self, core: usize, input: Input) {
         if let Some(c) = self.cores[core].as_mut() {
+            if let Some(oracle) = &mut self.oracle {
+                let host = self.w.shards[core].host;
+                let config = &self.configs[core];
+                oracle.tell(&self.w.array, self.now, c, host, config, Some(&input));
+            }
             c.handle(self.now, input, &mut self.actions);
             let w = &mut self.w;
             carry_out(&mut Driver { w, core }, self.now, &mut self.actions);
@@ -263,6 +272,10 @@ impl Sim {
             return;
         };
         if c.deadline().is_some_and(|at| at <= self.now) {
+            if let Some(oracle) = &mut self.oracle {
+                let host = self.w.shards[core].host;
+                oracle.tell(&self.w.array, self.now, c, host, &self.configs[core], None);
+            }
             c.on_deadline(self.now, &mut self.actions);
             let w = &mut self.w;
             carry_out(&mut Driver { w, core }, self.now, &mut self.actions);
@@ -435,6 +448,9 @@ impl Sim {
             }
             // The same configuration made the first core.
             self.cores[core] = Core::new(config, now).ok();
+            if let Some(c) = &mut self.cores[core] {
+                c.tell(&told::split(&self.scenario));
+            }
             self.arm(core);
         }
         let mut kept: Vec<(u64, u32)> = self

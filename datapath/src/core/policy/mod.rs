@@ -14,8 +14,10 @@ mod round_robin;
 mod sampled_latency;
 mod selector;
 mod service_time;
+mod told;
 
 pub use selector::Selector;
+pub use told::Told;
 
 use protocol::{Duration, Instant};
 
@@ -42,6 +44,10 @@ pub enum Policy {
     Numa,
     /// The first path; the others stand by.
     Failover,
+    /// Wherever the I/O would be finished first, as the simulation tells (see `told`).
+    Oracle,
+    /// A fixed part of the I/Os to each path, as told.
+    Static,
 }
 
 impl Policy {
@@ -58,6 +64,15 @@ impl Policy {
         ("numa", Policy::Numa),
         ("failover", Policy::Failover),
     ];
+
+    /// References that only a simulation can offer: someone outside must tell the core what to prefer.
+    pub const SIMULATED: [(&str, Policy); 2] =
+        [("oracle", Policy::Oracle), ("static", Policy::Static)];
+
+    /// Whether it may use non-optimised paths while optimised ones are usable.
+    pub fn spills(self) -> bool {
+        matches!(self, Policy::Adaptive | Policy::Oracle | Policy::Static)
+    }
 }
 
 /// What a policy may know of a path. What `adaptive` looks at for each candidate comes first, in one cache line, and is

@@ -1,7 +1,7 @@
 //! A policy with what it remembers of the paths beside their views. The project's own policy, and the peers' that look
 //! at nothing but queues, remember nothing; the others have their memory in their own file.
 
-use super::{Policy, View, latency, min_latency, sampled_latency, service_time};
+use super::{Policy, Told, View, latency, min_latency, sampled_latency, service_time, told};
 use super::{adaptive, failover, least_bytes, numa, queue_depth, round_robin};
 use protocol::Instant;
 
@@ -12,6 +12,7 @@ enum Memory {
     Latency(latency::Memory),
     MinLatency(min_latency::Memory),
     SampledLatency(sampled_latency::Memory),
+    Told(told::Memory),
 }
 
 #[derive(Debug)]
@@ -28,6 +29,7 @@ impl Selector {
             Policy::Latency => Memory::Latency(latency::Memory::new(paths)),
             Policy::MinLatency => Memory::MinLatency(min_latency::Memory::new(paths)),
             Policy::SampledLatency => Memory::SampledLatency(sampled_latency::Memory::new(paths)),
+            Policy::Oracle | Policy::Static => Memory::Told(told::Memory::new(paths)),
             _ => Memory::None,
         };
         Selector {
@@ -67,7 +69,7 @@ impl Selector {
             Policy::LeastBytes => least_bytes::choose(views, candidates, cursor),
             Policy::Numa => numa::choose(views, candidates),
             Policy::Failover => failover::choose(candidates),
-            _ => self.remembering(now, views, candidates, cursor),
+            _ => self.remembering(now, views, candidates, spill, cursor),
         }
     }
 
@@ -77,6 +79,7 @@ impl Selector {
         now: Instant,
         views: &[View],
         candidates: &[u16],
+        spill: &[u16],
         cursor: &mut u32,
     ) -> u16 {
         match &mut self.memory {
@@ -85,6 +88,7 @@ impl Selector {
             Memory::Latency(m) => m.choose(candidates, cursor),
             Memory::MinLatency(m) => m.choose(candidates),
             Memory::SampledLatency(m) => m.choose(now, candidates, cursor),
+            Memory::Told(m) => m.choose(candidates, spill, cursor),
         }
     }
 
@@ -99,11 +103,18 @@ impl Selector {
     #[inline(never)]
     fn remember(&mut self, now: Instant, path: u16, sent_at: Instant) {
         match &mut self.memory {
-            Memory::None => {}
+            Memory::None | Memory::Told(_) => {}
             Memory::ServiceTime(m) => m.answered(now, path, sent_at),
             Memory::Latency(m) => m.answered(now, path, sent_at),
             Memory::MinLatency(m) => m.answered(now, path, sent_at),
             Memory::SampledLatency(m) => m.answered(now, path, sent_at),
+        }
+    }
+
+    /// What to prefer, for the policies that are told.
+    pub fn tell(&mut self, told: &[Told]) {
+        if let Memory::Told(m) = &mut self.memory {
+            m.tell(told);
         }
     }
 

@@ -130,8 +130,8 @@ fn each_refusal_says_what_would_be_right() {
             "fence \"shadow\" is not built yet; allowed: in_doubt, hold, none",
         ),
         (
-            "[datapath]\npolicy = \"oracle\"".into(),
-            "policy \"oracle\" is not built yet; allowed: adaptive",
+            "[datapath]\npolicy = \"static 1/x\"".into(),
+            "'static 1/x': a split needs a weight of 0 to 65535",
         ),
         // Volumes and workloads.
         (
