@@ -7,6 +7,7 @@ pub mod fuzz;
 pub mod metrics;
 pub mod report;
 pub mod scenario;
+pub mod target;
 pub mod trace;
 pub mod workload;
 pub mod world;

@@ -82,7 +82,7 @@ pub struct What {
     /// How commands travel: model (straight to the simulated array) or wire (NVMe/TCP bytes; not built yet)
     #[arg(long, value_enum, value_name = "FIDELITY")]
     pub fidelity: Option<Fidelity>,
-    /// What is under test: sim, /dev/ublkbN or mpio:NAME (only sim is built yet)
+    /// What is under test: sim, or in wall time a block device (/dev/ublkbN) or a daemon's volume (mpio:NAME)
     #[arg(long, value_name = "TARGET", default_value = "sim")]
     pub target: String,
 }
@@ -130,6 +130,12 @@ pub struct Run {
     /// Print failures and the summary only
     #[arg(long)]
     pub quiet: bool,
+    /// With a real target: how this machine carries the scenario's faults out
+    #[arg(long, value_name = "FILE")]
+    pub inject: Option<PathBuf>,
+    /// With a real target: write over a device that holds data
+    #[arg(long)]
+    pub overwrite: bool,
     /// Run everything twice: exit 14 where fingerprints or output files differ
     #[arg(long)]
     pub twice: bool,

@@ -104,6 +104,7 @@ pub fn run(
                     policy: Some(&names[policy]),
                     sets: &args.what.sets,
                     twice: false,
+                    target: &[],
                 },
                 out: None,
                 baselines: BTreeMap::new(),

@@ -25,6 +25,16 @@ pub trait Runner: Sync {
         options: Options,
         progress: &mut dyn FnMut(Instant),
     ) -> Result<RunReport, WorldError>;
+
+    /// Why this scenario cannot run here; `None` where it can.
+    fn lacks(&self, s: &Scenario) -> Option<String> {
+        target::lacks(s)
+    }
+
+    /// A device, where one run at a time is carried out in wall time, and nothing is repeatable.
+    fn is_real(&self) -> bool {
+        false
+    }
 }
 
 /// The real thing.
@@ -80,6 +90,7 @@ impl<'s> Setting<'s> {
                 policy: None,
                 sets: &[],
                 twice: false,
+                target: &[],
             },
             out: None,
             baselines: BTreeMap::new(),
@@ -109,7 +120,7 @@ impl<'s> Setting<'s> {
     }
 
     fn run(&self, s: &Scenario, seed: u64) -> Result<Outcome, FolderError> {
-        let lacks = target::lacks(s);
+        let lacks = self.runner.lacks(s);
         let drawn = scenario::draw(s, seed);
         let mut outcome = match lacks {
             Some(reason) => {
@@ -189,7 +200,12 @@ impl<'s> Setting<'s> {
             title: drawn.title.clone(),
             seed,
             policy: scenario::policy_name(&drawn.datapath),
-            fidelity: "model".into(),
+            fidelity: if self.runner.is_real() {
+                "target"
+            } else {
+                "model"
+            }
+            .into(),
             verdict: Verdict::Fail,
             exit: 0,
             virtual_ns: 0,
@@ -205,6 +221,7 @@ impl<'s> Setting<'s> {
             repro: String::new(),
             skip_reason: None,
             expect_fail: None,
+            not_judged: Vec::new(),
             why: String::new(),
             file: String::new(),
             events: Vec::new(),

@@ -7,6 +7,8 @@ pub struct Given<'g> {
     pub policy: Option<&'g str>,
     pub sets: &'g [(String, String)],
     pub twice: bool,
+    /// Words for a run on a real device.
+    pub target: &'g [String],
 }
 
 pub fn command(file: &Path, seed: u64, given: &Given<'_>) -> String {
@@ -20,6 +22,9 @@ pub fn command(file: &Path, seed: u64, given: &Given<'_>) -> String {
     for (key, value) in given.sets {
         out += &format!(" --set {}", quoted(&format!("{key}={value}")));
     }
+    for word in given.target {
+        out += &format!(" {}", quoted(word));
+    }
     if given.twice {
         out += " --twice";
     }
@@ -29,7 +34,10 @@ pub fn command(file: &Path, seed: u64, given: &Given<'_>) -> String {
 /// As a shell takes it for one word.
 fn quoted(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_-./=:@%+,".contains(c);
-    if !word.is_empty() && word.chars().all(plain) && !word.starts_with('-') {
+    if !word.is_empty()
+        && word.chars().all(plain)
+        && (!word.starts_with('-') || word.starts_with("--"))
+    {
         word.to_string()
     } else {
         format!("'{}'", word.replace('\'', r"'\''"))
@@ -50,6 +58,7 @@ mod tests {
             policy: Some("numa"),
             sets: &sets,
             twice: false,
+            target: &[],
         };
         assert_eq!(
             command(Path::new("scenarios/it's.toml"), 7, &given),

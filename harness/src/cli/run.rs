@@ -51,7 +51,12 @@ impl From<BaselineError> for Stop {
 }
 
 pub fn run(args: &args::Run, runner: &dyn Runner, streams: &mut Streams<'_>) -> Result<i32, Stop> {
-    target::supported(&args.what.target, args.what.fidelity)?;
+    let real = target::real(args)?;
+    let runner = match &real {
+        Some(real) => real,
+        None => runner,
+    };
+    let words = target::words(args);
     let policy = match &args.policy {
         Some(name) => Some(scenario::policy_named(name).map_err(Stop::usage)?),
         None => None,
@@ -91,6 +96,7 @@ pub fn run(args: &args::Run, runner: &dyn Runner, streams: &mut Streams<'_>) -> 
             policy: name.as_deref(),
             sets: &args.what.sets,
             twice: args.twice,
+            target: &words,
         },
         out: Some(&args.out),
         baselines,
@@ -101,7 +107,11 @@ pub fn run(args: &args::Run, runner: &dyn Runner, streams: &mut Streams<'_>) -> 
     let mut pending: Vec<Outcome> = Vec::new();
     pool::in_order(
         jobs.len(),
-        threads(args.what.jobs),
+        if runner.is_real() {
+            1
+        } else {
+            threads(args.what.jobs)
+        },
         |job| setting.execute(&all[jobs[job].0], jobs[job].1),
         |job, result| {
             let done = result.and_then(|o| {
@@ -214,6 +224,11 @@ impl<'a> Session<'a> {
             }
         }
         self.baseline(group, setting)?;
+        if let Some(first) = group.runs.iter().find(|o| !o.report.not_judged.is_empty()) {
+            let names = first.report.not_judged.join(", ");
+            let notice = format!("not judged, since the target does not show it: {names}");
+            group.notices.push(notice);
+        }
         if self.args.json {
             for outcome in &group.runs {
                 writeln!(streams.out, "{}", outcome.json())?;

@@ -121,6 +121,9 @@ pub struct RunReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expect_fail: Option<String>,
 
+    /// Expectations of what the target does not show.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_judged: Vec<String>,
     #[serde(skip)]
     pub why: String,
     /// The scenario's file, for annotations.

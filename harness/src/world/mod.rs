@@ -63,6 +63,8 @@ pub enum WorldError {
         weights: usize,
         paths: usize,
     },
+    #[error("{0}")]
+    Target(String),
     #[error("datapath: {0}")]
     Config(#[from] datapath::core::ConfigError),
 }
@@ -198,6 +200,7 @@ fn report(sim: sim::Sim, seed: u64) -> RunReport {
         repro: String::new(),
         skip_reason: None,
         expect_fail: scenario.expect_fail.clone(),
+        not_judged: Vec::new(),
         why: scenario.why.clone(),
         file: scenario.file.display().to_string(),
         events: w.seen.events,

@@ -116,6 +116,7 @@ pub fn passing(name: &str, seed: u64) -> RunReport {
         repro: format!("harness run scenarios/{name}.toml --seed {seed}"),
         skip_reason: None,
         expect_fail: None,
+        not_judged: Vec::new(),
         why: "Retries must not overtake newer writes; the application must see no error.".into(),
         file: format!("scenarios/{name}.toml"),
         events: vec![
