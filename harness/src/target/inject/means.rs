@@ -157,7 +157,8 @@ fn state(device: &str) -> PathBuf {
 }
 
 fn put(file: &Path, text: &str) -> Result<(), String> {
-    std::fs::write(file, text)
+    // The kernel wants the line whole.
+    std::fs::write(file, format!("{text}\n"))
         .map_err(|e| format!("{}: cannot write \"{text}\": {e}", file.display()))
 }
 
