@@ -35,11 +35,10 @@ pub fn write(group: &Group, outcome: &Outcome, style: Style) -> String {
     workloads(&mut out, outcome, style);
     if !outcome.failed() {
         out += &format!(" {} {}\n", style.faint("repeat     "), outcome.report.repro);
-        out += &format!(
-            " {} {}\n",
-            style.faint("fingerprint"),
-            outcome.report.fingerprint
-        );
+        let print = &outcome.report.fingerprint;
+        if !print.is_empty() {
+            out += &format!(" {} {print}\n", style.faint("fingerprint"));
+        }
         if let Some(folder) = &outcome.folder {
             out += &format!(" {} {folder}\n", style.faint("folder     "));
         }
