@@ -55,6 +55,7 @@ impl Load<'_> {
                 now,
                 Submitted {
                     slot,
+                    host: 0,
                     volume: VOLUME,
                     op: if write { Op::Write } else { Op::Read },
                     lba: io.page * u64::from(BLOCKS),

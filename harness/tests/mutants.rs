@@ -135,6 +135,32 @@ do = "crash"
 takeover = "50ms"
 "#;
 
+/// Two hosts write what a crash takes, and both flush now and then.
+const TWO_HOSTS_LOSE: &str = r#"
+[array]
+cache = "volatile"
+[host]
+count = 2
+[[workload]]
+read = 30
+span = "4MiB"
+depth = 16
+flush_every = 200
+[[workload]]
+host = 1
+read = 30
+span = "4MiB"
+offset = "16MiB"
+depth = 16
+flush_every = 200
+[[fault]]
+at = "100ms..200ms"
+for = "100ms"
+on = "controller:A"
+do = "crash"
+takeover = "50ms"
+"#;
+
 /// Commands that the array holds back outlive the path that they came over: everything on it, from a moment before it falls silent.
 const GHOSTS: &str = r#"
 [[workload]]
@@ -654,6 +680,7 @@ fn cases() -> Vec<Case> {
         array(A::HidesLoss, "stale_read", VOLATILE_CRASH),
         array(A::IgnoresFua, "lost_write", VOLATILE_CRASH),
         array(A::HushesUpLoss, "lost_write", VOLATILE_CRASH),
+        array(A::TellsOneHost, "lost_write", TWO_HOSTS_LOSE),
         array(A::LosesMirror, "lost_write", CRASH),
         array(A::ReadsOtherVolume, "wrong_volume", TWO_VOLUMES),
         array(A::WritesOtherVolume, "wrong_volume", TWO_VOLUMES),

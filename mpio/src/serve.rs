@@ -237,6 +237,7 @@ fn core(config: &Config, plan: &Plan) -> dp::Config {
         max_requests: u32::from(plan.depth) * 2,
         prior: prior.collect(),
         first_epoch: plan.first_epoch(),
+        untold: Vec::new(),
     }
 }
 

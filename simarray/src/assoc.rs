@@ -7,6 +7,7 @@
 
 use crate::api::{Assoc, Out};
 use crate::array::Array;
+use crate::cache::host_bit;
 use crate::conn::{About, ArrayEnd, Body, Conn, NONE};
 use crate::controller::Place;
 use crate::events::Kind;
@@ -87,8 +88,8 @@ impl Array {
             } => {
                 match about {
                     About::Nothing | About::Cached { .. } => {}
-                    About::Gone { volume } => self.volume_owes(volume, true),
-                    About::Report { volume } => self.volume_owes(volume, false),
+                    About::Gone { volume } => self.volume_owes(volume, assoc.host, true),
+                    About::Report { volume } => self.volume_owes(volume, assoc.host, false),
                 }
                 self.out.push(Out::Answer {
                     assoc,
@@ -134,8 +135,13 @@ impl Array {
     }
 
     #[cold]
-    fn volume_owes(&mut self, volume: VolumeId, owes: bool) {
-        self.volumes[usize::from(volume.0)].loss_unreported = owes;
+    fn volume_owes(&mut self, volume: VolumeId, host: u16, owes: bool) {
+        let untold = &mut self.volumes[usize::from(volume.0)].untold;
+        match owes {
+            true => *untold |= host_bit(host),
+            false if self.settings.mutant(Mutant::TellsOneHost) => *untold = 0,
+            false => *untold &= !host_bit(host),
+        }
     }
 
     fn host_end_breaks(&mut self, conn: u32) {

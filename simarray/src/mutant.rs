@@ -33,6 +33,8 @@ mutants! {
     IgnoresFua,
     /// No flush tells that a crash lost what was acknowledged.
     HushesUpLoss,
+    /// What one host was told of a loss is taken for told to all.
+    TellsOneHost,
     /// A crash loses what was acknowledged, and no word of it is in the log of the media.
     HidesLoss,
     /// A crash takes back what a mirrored cache had acknowledged.
@@ -161,7 +163,8 @@ mod sabotage {
             {
                 let c = old.command;
                 let volume = &mut self.volumes[usize::from(old.real.0)];
-                volume.write(old.served_by, c.lba, c.blocks, c.stamp, c.fua);
+                let host = self.conns.at(old.conn).assoc.host;
+                volume.write(old.served_by, host, c.lba, c.blocks, c.stamp, c.fua);
                 self.takes_effect(&old);
             }
             Some(command)

@@ -6,6 +6,7 @@
 
 use crate::api::{DataId, Out};
 use crate::array::Array;
+use crate::cache::host_bit;
 use crate::conn::{About, ArrayEnd, Body};
 use crate::controller::{InFlight, Place, Unsaid};
 use crate::events::Kind;
@@ -271,7 +272,7 @@ impl Array {
         let mut data = None;
         let mut about = About::Nothing;
         let status = match c.op {
-            Op::Flush if command.reports_loss || volume.loss_unreported => {
+            Op::Flush if command.reports_loss || volume.untold & host_bit(assoc.host) != 0 => {
                 about = About::Report {
                     volume: command.real,
                 };
@@ -294,7 +295,14 @@ impl Array {
                 Status::Ok
             }
             Op::Write | Op::Discard | Op::WriteZeroes => {
-                volume.write(command.served_by, c.lba, c.blocks, c.stamp, c.fua);
+                volume.write(
+                    command.served_by,
+                    assoc.host,
+                    c.lba,
+                    c.blocks,
+                    c.stamp,
+                    c.fua,
+                );
                 if !c.fua {
                     about = About::Cached {
                         volume: real,

@@ -1,7 +1,7 @@
 //! A volume: its content, who owns it, and what is wrong with it.
 
 use crate::api::{Cache, Stamp, VolumeConfig};
-use crate::cache::{Lost, WriteCache};
+use crate::cache::{Hosts, Lost, WriteCache};
 use crate::sparse::StampMap;
 use protocol::Identity;
 
@@ -24,8 +24,8 @@ pub(crate) struct Volume {
     /// While the owner is down: whether a survivor is still to take over, and which takeover that is.
     pub takeover_pending: bool,
     pub takeover_turn: u32,
-    /// Acknowledged writes were lost and no flush has told the host yet.
-    pub loss_unreported: bool,
+    /// Hosts whose acknowledged writes were lost, and that no flush has told yet.
+    pub untold: Hosts,
     store: StampMap,
     cache: Option<WriteCache>,
     bad: Vec<Bad>,
@@ -41,7 +41,7 @@ impl Volume {
             owner: config.owner,
             takeover_pending: false,
             takeover_turn: 0,
-            loss_unreported: false,
+            untold: 0,
             store: StampMap::new(block_bytes),
             cache: (cache == Cache::Volatile).then(WriteCache::new),
             bad: Vec::new(),
@@ -54,11 +54,19 @@ impl Volume {
     }
 
     #[inline]
-    pub fn write(&mut self, controller: u16, lba: u64, blocks: u32, stamp: Stamp, fua: bool) {
+    pub fn write(
+        &mut self,
+        controller: u16,
+        host: u16,
+        lba: u64,
+        blocks: u32,
+        stamp: Stamp,
+        fua: bool,
+    ) {
         match &mut self.cache {
             None => self.store.set_range(lba, blocks, stamp, |_, _, _| ()),
             Some(cache) => self.store.set_range(lba, blocks, stamp, |at, n, was| {
-                cache.wrote(controller, at, n, was, fua);
+                cache.wrote(controller, host, at, n, was, fua);
             }),
         }
         if !self.bad.is_empty() {
@@ -91,17 +99,17 @@ impl Volume {
         }
     }
 
-    /// A controller's cache is gone: its blocks hold again what was durable.
-    pub fn crash(&mut self, controller: u16) -> Vec<Lost> {
+    /// A controller's cache is gone: its blocks hold again what was durable. Returns them, and whose they were.
+    pub fn crash(&mut self, controller: u16) -> (Vec<Lost>, Hosts) {
         let Some(cache) = &mut self.cache else {
-            return Vec::new();
+            return (Vec::new(), 0);
         };
-        let lost = cache.crash(controller);
+        let (lost, hosts) = cache.crash(controller);
         for run in &lost {
             self.store
                 .set_range(run.lba, run.blocks, run.stamp, |_, _, _| ());
         }
-        lost
+        (lost, hosts)
     }
 
     pub fn make_bad(&mut self, fault: u32, lba: u64, blocks: u64) {
@@ -154,10 +162,10 @@ mod tests {
         };
         let mut v = Volume::new(&config, 512, Cache::None);
         v.make_bad(0, 100, 100);
-        v.write(0, 120, 8, 1, false);
+        v.write(0, 0, 120, 8, 1, false);
         assert!(v.unreadable(119, 1) && !v.unreadable(120, 8) && v.unreadable(128, 1));
         assert!(!v.unreadable(0, 100) && v.unreadable(0, 101) && v.unreadable(199, 5));
-        v.write(0, 90, 20, 1, false);
+        v.write(0, 0, 90, 20, 1, false);
         assert!(!v.unreadable(90, 20) && v.unreadable(110, 1));
         v.end_bad(0);
         assert!(!v.unreadable(0, 1000));

@@ -3,7 +3,7 @@
 use super::api::Epoch;
 use super::mutant::{Mutant, Planted};
 use super::policy::Policy;
-use protocol::{Duration, Identity, PathId};
+use protocol::{Duration, Identity, PathId, VolumeId};
 
 /// Retry masks are 128 bits wide: a host with more paths to one array than this is refused.
 pub const PATHS_MAX: usize = 128;
@@ -69,6 +69,9 @@ pub struct Config {
     /// The first epoch of this daemon's own associations: above every one in `prior`. Zero says that the daemon has no
     /// predecessor; otherwise every shard, even one with an empty `prior`, waits for the proof of all.
     pub first_epoch: Epoch,
+    /// After a crash of the daemon: the volumes of which a flush had failed, with its application still to be told
+    /// ([`Core::untold`](super::Core::untold)). The first flush of each fails.
+    pub untold: Vec<VolumeId>,
     /// A defect on purpose, for the test that sees a rule find it.
     #[cfg(feature = "mutants")]
     pub planted: Planted,

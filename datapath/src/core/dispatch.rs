@@ -31,6 +31,9 @@ impl Core {
             return out.push(Action::Complete { cookie, outcome });
         }
         if r.op == Op::Flush {
+            if std::mem::take(&mut self.volumes[v].untold) {
+                return refuse(EIO, out);
+            }
             (r.lba, r.blocks) = (0, 0);
         } else {
             if r.blocks == 0 {

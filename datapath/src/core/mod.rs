@@ -53,7 +53,7 @@ use doubt::Doubt;
 use fence::Closing;
 use mutant::Mutant;
 use policy::{Selector, View};
-use protocol::{Duration, Instant, PathId};
+use protocol::{Duration, Instant, PathId, VolumeId};
 use ranges::Ranges;
 use request::Requests;
 use slots::{List, Slots};
@@ -202,6 +202,11 @@ impl Core {
             volumes,
             config,
         };
+        for volume in &core.config.untold {
+            if let Some(v) = core.volumes.get_mut(usize::from(volume.0)) {
+                v.untold = true;
+            }
+        }
         core.fear_siblings();
         let prior = std::mem::take(&mut core.config.prior);
         for (path, epoch) in prior {
@@ -294,6 +299,13 @@ impl Core {
         let live = live.filter(|(_, p)| matches!(p.link, path::Link::Connecting | path::Link::Up));
         let live = live.map(|(path, p)| (PathId(path as u16), p.epoch));
         live.chain(self.closings.iter().map(|c| (PathId(c.path), c.epoch)))
+    }
+
+    /// The volumes of which a flush has failed, with its application still to be told: the part of a successor's state
+    /// that must be written down before the messages to the siblings are carried out which say so.
+    pub fn untold(&self) -> impl Iterator<Item = VolumeId> + '_ {
+        let all = (0..self.volumes.len()).map(|v| VolumeId(v as u16));
+        all.filter(|v| self.volumes[usize::from(v.0)].untold || self.telling(*v))
     }
 
     #[inline]

@@ -41,8 +41,11 @@
 //! **No end.** Where every flush fails, a request may be written again and again. One that has been for as long as a refusing
 //! path is borne with (`refusal_limit`) fails.
 //!
-//! What is left: a daemon that is killed between the array's word and step 3 (some microseconds; as long as a shard that
-//! is not scheduled stays away) dies with it, and its successor's flush succeeds.
+//! **A daemon that is killed** before step 3 (it takes some microseconds, but as long as a shard that is not scheduled stays
+//! away) would take the array's word with it, and the flush that its successor is given again would succeed. So the word is
+//! part of what a successor reads (`Core::untold`), and its first flush of that volume fails. What is answered and not completed
+//! the front end gives to the successor anyway. What is left is a word that no daemon had read when it was killed: to
+//! the array it is told.
 
 use super::api::{Action, PeerMessage, Ticket};
 use super::mutant::Mutant;
@@ -114,6 +117,14 @@ impl Core {
         if cold.acks_left == 0 {
             self.finish(now, s, Some(EIO), out);
         }
+    }
+
+    /// Whether a flush of this volume has failed, and its application is still to be told.
+    pub(super) fn telling(&self, volume: VolumeId) -> bool {
+        (0..self.slots.len()).any(|s| {
+            let slot = &self.slots[s];
+            slot.state == State::Telling && slot.volume == volume
+        })
     }
 
     fn note_failed_flush(&mut self, now: Instant, volume: VolumeId, out: &mut Actions) {

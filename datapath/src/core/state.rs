@@ -165,6 +165,8 @@ pub struct VolumeState {
     /// The deadline has passed, or loss is permanent: what comes now fails at once.
     pub failing: bool,
     pub ever_usable: bool,
+    /// An earlier daemon did not come to tell of a flush that failed: the next one does.
+    pub untold: bool,
     /// When its latest outage ended.
     pub outage_end: Instant,
 }
@@ -182,6 +184,7 @@ impl VolumeState {
             starved_at: now,
             failing: false,
             ever_usable: false,
+            untold: false,
             outage_end: Instant::ZERO,
         }
     }

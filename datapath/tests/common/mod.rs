@@ -33,6 +33,7 @@ pub fn up(policy: Policy, paths: u16, out: &mut Actions) -> Core {
         max_requests: 4096,
         prior: Vec::new(),
         first_epoch: Epoch(0),
+        untold: Vec::new(),
         #[cfg(feature = "mutants")]
         planted: Default::default(),
     };

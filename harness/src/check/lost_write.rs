@@ -34,6 +34,7 @@ impl Checker {
             });
         } else if let Some(lba) = write.first_uncovered(false) {
             let (volume, stamp, fua) = (usize::from(write.volume), write.stamp, write.fua);
+            let host = write.host;
             if fua {
                 self.findings.report("lost_write", now, || {
                     format!(
@@ -42,7 +43,7 @@ impl Checker {
                     )
                 });
             } else if let Some(flushes) = self.flushes.get_mut(volume) {
-                flushes.lost(self.order, lba, stamp);
+                flushes.lost(self.order, Some(host), lba, stamp);
             }
         }
     }
@@ -58,7 +59,7 @@ impl Checker {
         let order = self.order;
         write.effects(|lba, end, turn| {
             if ok {
-                unflushed.acked(order, turn, lba, end, write.stamp, write.fua);
+                unflushed.acked(order, turn, lba, end, write);
             } else {
                 unflushed.failed(turn, lba, end, write.stamp);
             }
@@ -154,7 +155,7 @@ impl Checker {
             }
             floors.push((begin, end, stamp, turn));
         });
-        let mut lost = self.known.is_acknowledged(old);
+        let mut losers = Vec::new();
         for &(lba, end, floor, turn) in &floors {
             let floor_turn = (floor == restored).then_some(turn);
             let unflushed_turn = unflushed.turn_of(lba, end, restored, turn);
@@ -172,12 +173,20 @@ impl Checker {
                 });
             }
             let back_to = restored_turn.unwrap_or(turn);
-            lost = lost || unflushed.any_acked(lba, end, back_to, u64::MAX);
-            let concerns = |submitted| unflushed.any_acked(lba, end, back_to, submitted);
+            losers.extend(unflushed.acked_by(lba, end, back_to, u64::MAX));
+            let concerns = |host, submitted| {
+                let mut hosts = unflushed.acked_by(lba, end, back_to, submitted);
+                hosts.any(|of| of == host)
+            };
             self.flushes[at].in_flight(concerns);
         }
-        if lost {
-            self.flushes[at].lost(self.order, from, old);
+        losers.sort_unstable();
+        losers.dedup();
+        for host in &losers {
+            self.flushes[at].lost(self.order, Some(*host), from, old);
+        }
+        if losers.is_empty() && self.known.is_acknowledged(old) {
+            self.flushes[at].lost(self.order, None, from, old);
         }
         self.unflushed[at].restored(self.order, from, to, restored, old);
     }

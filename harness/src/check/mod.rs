@@ -51,6 +51,7 @@ pub struct CheckConfig {
 pub struct Submitted {
     /// Below 2²⁰.
     pub slot: u32,
+    pub host: u16,
     pub volume: VolumeId,
     pub op: Op,
     pub lba: u64,
@@ -147,7 +148,7 @@ impl Checker {
             }
             Op::Flush => {
                 if let Some(flushes) = self.flushes.get_mut(usize::from(io.volume.0)) {
-                    flushes.submitted(self.order, io.slot);
+                    flushes.submitted(self.order, io.slot, io.host);
                 }
             }
             Op::Write | Op::Discard | Op::WriteZeroes => (),

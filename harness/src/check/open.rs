@@ -37,6 +37,7 @@ pub struct Record {
     pub stamp: Stamp,
     pub lba: u64,
     pub blocks: u32,
+    pub host: u16,
     pub volume: u16,
     pub op: Op,
     pub fua: bool,
@@ -57,6 +58,7 @@ impl Record {
             stamp: 0,
             lba: 0,
             blocks: 0,
+            host: 0,
             volume: 0,
             op: Op::Read,
             fua: false,
@@ -214,6 +216,7 @@ impl OpenTable {
         record.stamp = io.stamp;
         record.lba = io.lba;
         record.blocks = io.blocks;
+        record.host = io.host;
         record.volume = io.volume.0;
         record.op = io.op;
         record.fua = io.fua;
@@ -253,6 +256,7 @@ mod tests {
         let mut table = OpenTable::default();
         let io = Submitted {
             slot: 0,
+            host: 0,
             volume: VolumeId(0),
             op: Op::Write,
             lba,

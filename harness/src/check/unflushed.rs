@@ -5,6 +5,7 @@
 //! nothing older. Acknowledged writes wait in the order of their acknowledgement, so that a flush covers a prefix.
 
 use super::mirror::Mirror;
+use super::open::Record;
 use simarray::api::Stamp;
 use std::collections::VecDeque;
 
@@ -16,6 +17,8 @@ const ONE_BY_ONE: usize = 1 << 16;
 struct Part {
     /// When its write was acknowledged, in the order of all that the checker was told.
     acked: u64,
+    /// The host whose write it is.
+    host: u16,
     /// When it took effect.
     turn: u64,
     lba: u64,
@@ -100,13 +103,15 @@ impl Unflushed {
     }
 
     /// Part of a write was acknowledged.
-    pub fn acked(&mut self, order: u64, turn: u64, lba: u64, end: u64, stamp: Stamp, fua: bool) {
-        if fua {
+    pub fn acked(&mut self, order: u64, turn: u64, lba: u64, end: u64, write: &Record) {
+        let stamp = write.stamp;
+        if write.fua {
             self.floor.raise(lba, end, turn, stamp);
             return;
         }
         self.acked.push_back(Part {
             acked: order,
+            host: write.host,
             turn,
             lba,
             end,
@@ -130,6 +135,7 @@ impl Unflushed {
             Some(part) => part.turn = turn,
             None => self.failed.push(Part {
                 acked: u64::MAX,
+                host: 0,
                 turn,
                 lba,
                 end,
@@ -189,10 +195,17 @@ impl Unflushed {
             .for_each(|p| f(p.lba, p.end));
     }
 
-    /// Whether a write that was acknowledged before `before` took effect in a range after `turn`.
-    pub fn any_acked(&self, lba: u64, end: u64, turn: u64, before: u64) -> bool {
-        let mut prefix = self.acked.iter().take_while(|p| p.acked < before);
-        prefix.any(|p| p.turn > turn && p.overlaps(lba, end))
+    /// The hosts whose writes that were acknowledged before `before` took effect in a range after `turn`.
+    pub fn acked_by(
+        &self,
+        lba: u64,
+        end: u64,
+        turn: u64,
+        before: u64,
+    ) -> impl Iterator<Item = u16> + '_ {
+        let prefix = self.acked.iter().take_while(move |p| p.acked < before);
+        let hit = prefix.filter(move |p| p.turn > turn && p.overlaps(lba, end));
+        hit.map(|p| p.host)
     }
 
     /// A crash restored a range, which is durable now; `old` is what it took back.

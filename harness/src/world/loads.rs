@@ -225,6 +225,7 @@ impl Sim {
                 now,
                 Submitted {
                     slot: at,
+                    host,
                     volume: VolumeId(volume),
                     op: io.op,
                     lba,

@@ -106,6 +106,7 @@ pub fn core(s: &Scenario, paths: &[PathSpec], shard: u16) -> dp::Config {
         max_requests: MAX_REQUESTS,
         prior: Vec::new(),
         first_epoch: dp::Epoch(0),
+        untold: Vec::new(),
         #[cfg(feature = "mutants")]
         planted: Default::default(),
     }

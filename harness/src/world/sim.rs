@@ -409,6 +409,7 @@ impl Sim {
             };
             let config = &mut self.configs[core];
             config.prior = c.associations().collect();
+            config.untold = c.untold().collect();
             let highest = c.epochs().map(|e| e.0).max().unwrap_or(0);
             let prior = config.prior.iter().map(|(_, e)| e.0).max().unwrap_or(0);
             config.first_epoch = datapath::core::Epoch(highest.max(prior) + 1);

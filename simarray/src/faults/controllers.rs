@@ -2,6 +2,7 @@
 
 use crate::api::Out;
 use crate::array::Array;
+use crate::cache::host_bit;
 use crate::conn::{About, ArrayEnd, Body};
 use crate::controller::{Place, Unsaid};
 use crate::events::Kind;
@@ -74,7 +75,7 @@ impl Array {
     /// What only the crashed controller's volatile cache held is gone; flushes will say so.
     fn lose_cache(&mut self, controller: u16) {
         for index in 0..self.volumes.len() {
-            let lost = self.volumes[index].crash(controller);
+            let (lost, hosts) = self.volumes[index].crash(controller);
             if lost.is_empty() {
                 continue;
             }
@@ -95,11 +96,12 @@ impl Array {
             {
                 continue;
             }
-            self.volumes[index].loss_unreported = true;
+            self.volumes[index].untold |= hosts;
             let flushes: Vec<Key> = self
                 .commands
                 .iter()
                 .filter(|(_, c)| c.command.op == Op::Flush && c.real == volume)
+                .filter(|(_, c)| hosts & host_bit(self.conns.at(c.conn).assoc.host) != 0)
                 .map(|(key, _)| key)
                 .collect();
             for key in flushes {

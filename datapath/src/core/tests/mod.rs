@@ -51,6 +51,7 @@ pub fn config(paths: usize) -> Config {
         max_requests: 1024,
         prior: Vec::new(),
         first_epoch: Epoch(0),
+        untold: Vec::new(),
         #[cfg(feature = "mutants")]
         planted: Default::default(),
     }

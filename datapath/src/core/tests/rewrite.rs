@@ -347,3 +347,25 @@ fn two_shards_whose_flushes_fail_at_once_do_not_wait_for_each_other() {
         assert_eq!(b.core.leaks(), Leaks::default());
     }
 }
+
+#[test]
+fn a_successor_tells_what_its_predecessor_did_not_come_to_tell() {
+    let mut p = Pair::new(&in_doubt(2));
+    let f = flush(&mut p.shards[0], 1);
+    fail(&mut p.shards[0], f);
+    let untold: Vec<VolumeId> = p.shards[0].core.untold().collect();
+    assert_eq!(untold, [VOLUME]);
+    assert_eq!(p.shards[1].core.untold().count(), 0);
+    p.abandon();
+    let mut b = Bench::up(Config {
+        untold,
+        ..config(2)
+    });
+    assert_eq!(b.core.untold().count(), 1, "until a flush has come");
+    b.submit(Op::Flush, 0, 0, 1);
+    assert_eq!(b.completed(), [(1, Outcome::Errno(5))]);
+    assert_eq!(b.core.untold().count(), 0);
+    let next = flush(&mut b, 2);
+    ok(&mut b, next);
+    assert_eq!(b.completed(), [(2, Outcome::Ok)]);
+}

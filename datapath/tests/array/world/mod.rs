@@ -200,6 +200,7 @@ pub fn config(paths: usize, policy: Policy) -> Config {
         max_requests: 1024,
         prior: Vec::new(),
         first_epoch: Epoch(0),
+        untold: Vec::new(),
         #[cfg(feature = "mutants")]
         planted: Default::default(),
     }

@@ -257,6 +257,46 @@ fn what_was_lawfully_lost_is_not_owed_by_later_flushes() {
 }
 
 #[test]
+fn each_host_whose_writes_are_lost_is_owed_a_failure() {
+    for told in [0, 1] {
+        let mut b = Bench::volatile();
+        for host in [0, 1] {
+            b.host = host;
+            b.written(u32::from(host), 8 * u64::from(host), 8);
+        }
+        b.lose(0, 16, 0);
+        b.host = told;
+        b.flush(2);
+        b.fail(2);
+        b.flushed(2);
+        b.clean();
+        b.host = 1 - told;
+        b.flushed(2);
+        b.found("lost_write");
+    }
+}
+
+#[test]
+fn a_host_that_has_lost_nothing_is_owed_nothing_and_pays_nothing() {
+    let mut b = Bench::volatile();
+    b.written(0, 0, 8);
+    b.lose(0, 8, 0);
+    b.host = 1;
+    b.flushed(2);
+    b.clean();
+    // Its failure, whatever it was, tells the other nothing; one in flight need not fail.
+    b.flush(2);
+    b.fail(2);
+    b.host = 0;
+    b.flush(3);
+    b.host = 1;
+    b.flushed(2);
+    b.clean();
+    b.ok(3);
+    b.found("lost_write");
+}
+
+#[test]
 fn an_open_write_that_a_crash_took_is_written_again_or_reported() {
     let mut b = Bench::volatile();
     let w = b.write(0, 8, 8);

@@ -16,6 +16,8 @@ pub const V1: VolumeId = VolumeId(1);
 /// A checker with a clock that ticks at every call.
 pub struct Bench {
     pub checker: Checker,
+    /// Whose commands these are from now on.
+    pub host: u16,
     now: u64,
 }
 
@@ -35,6 +37,7 @@ impl Bench {
                 block_bytes,
                 volatile,
             }),
+            host: 0,
             now: 0,
         }
     }
@@ -63,6 +66,7 @@ impl Bench {
             now,
             Submitted {
                 slot,
+                host: self.host,
                 volume,
                 op,
                 lba,
