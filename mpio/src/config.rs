@@ -23,12 +23,26 @@ pub struct Config {
 pub struct Daemon {
     /// Where `mpio status` and `mpio stop` find the daemon.
     pub socket: PathBuf,
+    /// Threads that serve I/O: each has a queue of every volume. Without it, one for each two CPUs, four at most.
+    pub shards: Option<u16>,
+}
+
+/// Above this the queues' memory would be the limit.
+const SHARDS_MAX: u16 = 32;
+
+impl Daemon {
+    /// A queue that no CPU submits to would be of no use, and the kernel refuses it.
+    pub fn shards(&self) -> u16 {
+        let cpus = std::thread::available_parallelism().map_or(1, |n| n.get().min(1024) as u16);
+        self.shards.unwrap_or((cpus / 2).clamp(1, 4)).min(cpus)
+    }
 }
 
 impl Default for Daemon {
     fn default() -> Self {
         Daemon {
             socket: PathBuf::from("/run/mpio.sock"),
+            shards: None,
         }
     }
 }
@@ -207,6 +221,11 @@ impl Config {
                     .into(),
             );
         }
+        if let Some(n) = self.daemon.shards
+            && !(1..=SHARDS_MAX).contains(&n)
+        {
+            return Err(format!("daemon.shards = {n} (1 to {SHARDS_MAX})"));
+        }
         let mut owners: BTreeMap<&Path, &str> = BTreeMap::new();
         let mut names: BTreeMap<&str, ()> = BTreeMap::new();
         for v in &self.volumes {
@@ -305,6 +324,7 @@ mod tests {
                 "no absolute path",
             ),
             (format!("{volume}depth = 0\n"), "1 to 1024"),
+            (format!("[daemon]\nshards = 0\n{volume}"), "1 to 32"),
             (format!("{volume}colour = 1\n"), "unknown field `colour`"),
             (
                 format!("[datapath]\npolicy = \"oracle\"\n{volume}"),

@@ -8,13 +8,54 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug)]
 pub struct Device {
     pub path: PathBuf,
-    /// `/sys/class/block/NAME`.
-    pub sys: PathBuf,
     pub bytes: u64,
-    pub block_bytes: u32,
-    /// Largest transfer of one command, in bytes.
-    pub max_bytes: u64,
+    pub limits: Limits,
     pub wwid: Option<String>,
+}
+
+/// What a device takes, in bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Limits {
+    pub block_bytes: u32,
+    pub physical_bytes: u32,
+    /// The transfer that it likes best; 0: none.
+    pub io_opt_bytes: u32,
+    /// One command moves at most this. The kernel sends what is larger in pieces.
+    pub max_bytes: u64,
+    /// One command discards at most this; 0: it discards nothing.
+    pub discard_bytes: u64,
+    pub discard_granularity: u32,
+    /// The same for write-zeroes.
+    pub zeroes_bytes: u64,
+}
+
+impl Limits {
+    fn of(queue: &Path) -> Limits {
+        let read = |file: &str| std::fs::read_to_string(queue.join(file)).unwrap_or_default();
+        let number = |file: &str| read(file).trim().parse::<u64>().unwrap_or(0);
+        Limits {
+            block_bytes: number("logical_block_size") as u32,
+            physical_bytes: number("physical_block_size") as u32,
+            io_opt_bytes: number("optimal_io_size") as u32,
+            max_bytes: number("max_sectors_kb") << 10,
+            discard_bytes: number("discard_max_bytes"),
+            discard_granularity: number("discard_granularity") as u32,
+            zeroes_bytes: number("write_zeroes_max_bytes"),
+        }
+    }
+
+    /// What both take. Block sizes must agree already.
+    pub fn stack(self, other: Limits) -> Limits {
+        Limits {
+            block_bytes: self.block_bytes,
+            physical_bytes: self.physical_bytes.max(other.physical_bytes),
+            io_opt_bytes: self.io_opt_bytes.max(other.io_opt_bytes),
+            max_bytes: self.max_bytes.min(other.max_bytes),
+            discard_bytes: self.discard_bytes.min(other.discard_bytes),
+            discard_granularity: self.discard_granularity.max(other.discard_granularity),
+            zeroes_bytes: self.zeroes_bytes.min(other.zeroes_bytes),
+        }
+    }
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -58,10 +99,11 @@ impl Device {
         Ok(Device {
             path: path.into(),
             bytes: number("size")? << 9,
-            block_bytes: number("queue/logical_block_size")? as u32,
-            max_bytes: number("queue/max_sectors_kb")? << 10,
+            limits: Limits {
+                block_bytes: number("queue/logical_block_size")? as u32,
+                ..Limits::of(&sys.join("queue"))
+            },
             wwid: wwid(&sys),
-            sys,
         })
     }
 }
@@ -86,10 +128,20 @@ pub fn wwid(sys: &Path) -> Option<String> {
     crate::identity::of(sys)
 }
 
-/// The size now, in bytes: 0 when the device was deleted.
-pub fn size_now(sys: &Path) -> u64 {
-    let text = std::fs::read_to_string(sys.join("size")).unwrap_or_default();
-    text.trim().parse::<u64>().map_or(0, |sectors| sectors << 9)
+/// Where a device sits on its bus: the folder that holds its block device, whatever name that gets. Of SCSI, this is host, channel, target and
+/// unit; what was removed there and found again comes back under it.
+pub fn address(path: &Path) -> Option<PathBuf> {
+    let real = std::fs::canonicalize(path).ok()?;
+    let device = Path::new("/sys/class/block").join(real.file_name()?);
+    let device = std::fs::canonicalize(device.join("device")).ok()?;
+    let scsi = Path::new("/sys/bus/scsi/devices").join(device.file_name()?);
+    scsi.exists().then_some(scsi)
+}
+
+/// The device that sits there now.
+pub fn at_address(address: &Path) -> Option<PathBuf> {
+    let mut found = std::fs::read_dir(address.join("block")).ok()?;
+    Some(Path::new("/dev").join(found.next()?.ok()?.file_name()))
 }
 
 /// The core compares numbers: FNV-1a over the text.
@@ -103,6 +155,43 @@ pub fn identity(wwid: &str) -> Identity {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn limits_stack_to_what_every_path_takes() {
+        let folder = tempfile::tempdir().unwrap();
+        let limits = |files: &[(&str, &str)]| {
+            for (file, text) in files {
+                std::fs::write(folder.path().join(file), text).unwrap();
+            }
+            Limits::of(folder.path())
+        };
+        let a = limits(&[
+            ("logical_block_size", "512\n"),
+            ("physical_block_size", "4096\n"),
+            ("max_sectors_kb", "64\n"),
+            ("discard_max_bytes", "1048576\n"),
+            ("discard_granularity", "512\n"),
+        ]);
+        let b = limits(&[
+            ("max_sectors_kb", "1280\n"),
+            ("discard_max_bytes", "4096\n"),
+            ("discard_granularity", "4096\n"),
+            ("write_zeroes_max_bytes", "8192\n"),
+        ]);
+        let both = a.stack(b);
+        // One of them writes no zeroes.
+        let zeroes_bytes = 0;
+        let max_bytes = 64 << 10;
+        assert_eq!(
+            both,
+            Limits {
+                max_bytes,
+                zeroes_bytes,
+                ..b
+            }
+        );
+        assert_eq!(a.stack(a), a);
+    }
 
     #[test]
     fn what_is_no_device_is_refused_by_name() {

@@ -1,6 +1,7 @@
 //! All of libublk is behind this file: making and ending a ublk device, and one queue's descriptors and commands. The queue's
 //! commands go on the shard's own ring: libublk's stock loop binds a ring to one device, and spins while it stops.
 
+use crate::device::Limits;
 use io_uring::{opcode, squeue, types};
 use libublk::ctrl::{UblkCtrl, UblkCtrlBuilder};
 use libublk::io::UblkDev;
@@ -31,9 +32,10 @@ pub struct Front {
 
 /// What a device is to be.
 pub struct Wanted {
+    pub queues: u16,
     pub depth: u16,
     pub bytes: u64,
-    pub block_bytes: u32,
+    pub limits: Limits,
     pub buffer_bytes: u32,
     /// The device that a dead daemon left.
     pub recover: Option<i32>,
@@ -48,17 +50,10 @@ fn failed(step: &'static str) -> impl Fn(libublk::UblkError) -> FrontError {
 
 impl Front {
     pub fn add(wanted: &Wanted) -> Result<Front, FrontError> {
-        if let Some(id) = wanted.recover {
-            // Waits while the kernel still takes the old daemon apart.
-            let old =
-                UblkCtrl::new_simple(id).map_err(failed("finding the device that is left"))?;
-            old.start_user_recover()
-                .map_err(failed("starting the recovery of the device that is left"))?;
-        }
         let ctrl = UblkCtrlBuilder::default()
             .name("mpio")
             .id(wanted.recover.unwrap_or(-1))
-            .nr_queues(1)
+            .nr_queues(wanted.queues)
             .depth(wanted.depth)
             .io_buf_bytes(wanted.buffer_bytes)
             .ctrl_flags(RECOVERY)
@@ -79,11 +74,7 @@ impl Front {
         }
         let init = |dev: &mut UblkDev| {
             dev.set_default_params(wanted.bytes);
-            let basic = &mut dev.tgt.params.basic;
-            basic.attrs |= sys::UBLK_ATTR_FUA;
-            basic.logical_bs_shift = wanted.block_bytes.trailing_zeros() as u8;
-            basic.physical_bs_shift = basic.physical_bs_shift.max(basic.logical_bs_shift);
-            basic.max_sectors = wanted.buffer_bytes >> 9;
+            set_limits(&mut dev.tgt.params, wanted);
             Ok(())
         };
         let dev =
@@ -94,17 +85,25 @@ impl Front {
         })
     }
 
+    /// Begins to take a device over that a dead daemon left. Waits while the kernel still takes that daemon apart.
+    pub fn recover(id: i32) -> Result<(), FrontError> {
+        let old = UblkCtrl::new_simple(id).map_err(failed("finding the device that is left"))?;
+        old.start_user_recover()
+            .map(|_| ())
+            .map_err(failed("starting the recovery of the device that is left"))
+    }
+
     /// What the thread that will serve the queue calls first; returns its id for `configure`.
     pub fn init_thread() -> libc::pid_t {
         UblkCtrl::init_queue_thread()
     }
 
-    pub fn configure(&self, tid: libc::pid_t) -> Result<(), FrontError> {
-        let done = self.ctrl.configure_queue(&self.dev, 0, tid);
-        done.map(|_| ()).map_err(failed("configuring the queue"))
+    pub fn configure(&self, queue: u16, tid: libc::pid_t) -> Result<(), FrontError> {
+        let done = self.ctrl.configure_queue(&self.dev, queue, tid);
+        done.map(|_| ()).map_err(failed("configuring a queue"))
     }
 
-    /// Makes `/dev/ublkbN` appear. Blocks until the queue has fetched, and reads partitions through the queue.
+    /// Makes `/dev/ublkbN` appear. Blocks until every queue has fetched, and reads partitions through them.
     pub fn start(&self) -> Result<(), FrontError> {
         let done = self.ctrl.start_dev(&self.dev);
         done.map(|_| ()).map_err(failed("starting the device"))
@@ -145,6 +144,36 @@ pub fn give_up(id: i32) -> Result<(), FrontError> {
         .map_err(failed("deleting the device"))
 }
 
+/// What the kernel may ask at once, and how: the paths' own limits, stacked.
+fn set_limits(params: &mut sys::ublk_params, wanted: &Wanted) {
+    let limits = &wanted.limits;
+    let shift = |n: u32| n.max(1).ilog2() as u8;
+    let basic = &mut params.basic;
+    // Whatever the paths say now: one that is added later, or an array whose battery fails, may have a cache that loses its power, and
+    // a flush that a path does not need costs next to nothing.
+    basic.attrs = sys::UBLK_ATTR_VOLATILE_CACHE | sys::UBLK_ATTR_FUA;
+    basic.logical_bs_shift = shift(limits.block_bytes);
+    basic.physical_bs_shift = shift(limits.physical_bytes.max(limits.block_bytes));
+    basic.io_min_shift = basic.physical_bs_shift;
+    basic.io_opt_shift = match limits.io_opt_bytes {
+        0 => basic.physical_bs_shift,
+        n => shift(n).max(basic.physical_bs_shift),
+    };
+    basic.max_sectors = wanted.buffer_bytes >> 9;
+    if limits.discard_bytes > 0 || limits.zeroes_bytes > 0 {
+        let sectors = |bytes: u64| (bytes >> 9).min(u64::from(u32::MAX >> 9)) as u32;
+        params.types |= sys::UBLK_PARAM_TYPE_DISCARD;
+        params.discard = sys::ublk_param_discard {
+            discard_alignment: 0,
+            discard_granularity: limits.discard_granularity.max(limits.block_bytes),
+            max_discard_sectors: sectors(limits.discard_bytes),
+            max_write_zeroes_sectors: sectors(limits.zeroes_bytes),
+            max_discard_segments: 1,
+            reserved0: 0,
+        };
+    }
+}
+
 /// One request of the kernel.
 #[derive(Clone, Copy, Debug)]
 pub struct Asked {
@@ -154,6 +183,8 @@ pub struct Asked {
     pub sectors: u32,
     pub fua: bool,
     pub failfast: bool,
+    /// Write-zeroes must leave the blocks allocated.
+    pub nounmap: bool,
 }
 
 /// One queue's descriptors, mapped.
@@ -200,7 +231,7 @@ impl Queue {
         })
     }
 
-    /// All buffers are named to the kernel by the fetch commands; without this word START_DEV waits for ever.
+    /// Once a queue: all buffers are named to the kernel by the fetch commands; without this word START_DEV waits for ever.
     pub fn fetched(dev: &UblkDev) {
         dev.notify_buffer_registration_complete(false);
     }
@@ -220,12 +251,15 @@ impl Queue {
                 sys::UBLK_IO_OP_READ => Some(Op::Read),
                 sys::UBLK_IO_OP_WRITE => Some(Op::Write),
                 sys::UBLK_IO_OP_FLUSH => Some(Op::Flush),
+                sys::UBLK_IO_OP_DISCARD => Some(Op::Discard),
+                sys::UBLK_IO_OP_WRITE_ZEROES => Some(Op::WriteZeroes),
                 _ => None,
             },
             sector: iod.start_sector,
             sectors: iod.nr_sectors,
             fua: iod.op_flags & sys::UBLK_IO_F_FUA != 0,
             failfast: iod.op_flags & sys::UBLK_IO_F_FAILFAST_TRANSPORT != 0,
+            nounmap: iod.op_flags & sys::UBLK_IO_F_NOUNMAP != 0,
         }
     }
 

@@ -1,5 +1,6 @@
 //! `mpio`: the multipath daemon. `/dev/ublkbN` in front, the kernel's per-path block devices behind, the core between them.
 
+mod alua;
 mod cli;
 mod config;
 mod control;
@@ -11,6 +12,7 @@ mod seen;
 mod serve;
 mod shard;
 mod state;
+mod sys;
 
 use clap::Parser;
 use std::process::ExitCode;

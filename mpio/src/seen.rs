@@ -132,7 +132,11 @@ impl PathSeen {
     /// What an event says of a path, for those who look.
     pub fn note(&mut self, event: &Event) {
         match *event {
-            Event::Link { to, .. } => self.link = to,
+            Event::Link { to, .. } => {
+                self.link = to;
+                // A new connection is asked anew who it leads to; the core tells only what is wrong.
+                self.identity_wrong &= to != Link::Connecting;
+            }
             Event::Health { to, .. } => self.health = to,
             Event::Admin { to, .. } => self.admin = to,
             Event::Access { to, .. } => self.access = to,
@@ -242,6 +246,10 @@ impl Notes {
             dropped: dropped.clone(),
         };
         (notes, Notebook { queue, dropped })
+    }
+
+    pub fn shard(&self) -> u16 {
+        self.shard
     }
 
     pub fn of_shard(&self, shard: u16) -> Notes {

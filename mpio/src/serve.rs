@@ -5,10 +5,13 @@ use crate::config::{self, Config};
 use crate::control::admin::{Admin, AdminError};
 use crate::control::directory::{Directory, Entry};
 use crate::control::{Control, ShardEnd};
-use crate::device::{self, Device, DeviceError};
+use crate::device::{self, Device, DeviceError, Limits};
 use crate::front::{Front, FrontError, Queue, Wanted};
 use crate::seen::{Notes, Shown};
-use crate::shard::{BlockPath, Pool, Served, Shard, VolumeIo};
+use crate::shard::{
+    BlockPath, Buffers, Inbox, Keeper, Links, Message, Outbox, Parts, Pool, SMALL_BYTES, Served,
+    Shard, VolumeIo,
+};
 use crate::state::{self, Left, State, StateError};
 use datapath::core::{self as dp, Core};
 use protocol::{Duration, Instant, PathId};
@@ -17,13 +20,19 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
+use std::thread::JoinHandle;
 
-/// Bytes of one request at most; smaller where a path takes less, since a request is never sent in pieces.
-const BUFFER_BYTES: u64 = 128 << 10;
-/// Buffers of a queue beside those of its tags: for probes, and in place of those that a stuck command may touch.
-const SPARES_PER_PATH: usize = 4;
+/// Bytes of one request at most. What a path does not take at once, the kernel sends over it in pieces.
+const BUFFER_BYTES: u32 = 128 << 10;
+const BUFFER_BYTES_MIN: u32 = 16 << 10;
+/// All buffers of all shards together.
+const MEMORY_BYTES: u64 = 256 << 20;
+/// Buffers of a shard beside those of its tags, in place of those that a stuck command may touch: as many as there are tags, up to this.
+const SPARES_MAX: u32 = 256;
 /// Events that may wait for the control side.
 const NOTES: usize = 4096;
+/// Small buffers of a path: for the reads that probe it, of which some may be stuck.
+const SMALL_PER_PATH: u32 = 4;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
@@ -55,8 +64,10 @@ struct Plan {
     devices: Vec<Device>,
     wwid: String,
     bytes: u64,
-    block_bytes: u32,
-    buffer_bytes: u32,
+    limits: Limits,
+    /// Of the device that a dead daemon left.
+    buffer_bytes: Option<u32>,
+    queues: Option<u16>,
     /// The device that a dead daemon left.
     left: Option<i32>,
     generation: u32,
@@ -75,14 +86,15 @@ impl Plan {
         self.left.map(|_| dp::Epoch(self.generation * EPOCHS - 1))
     }
 
-    fn left(&self, front: &Front) -> Left {
+    fn left(&self, front: &Front, shape: Shape) -> Left {
         Left {
             name: self.name.clone(),
             id: front.id(),
             generation: self.generation,
             wwid: self.wwid.clone(),
+            queues: shape.shards,
             depth: self.depth,
-            buffer_bytes: self.buffer_bytes,
+            buffer_bytes: self.buffer_bytes.unwrap_or(shape.buffer_bytes),
             bytes: self.bytes,
             paths: self.devices.iter().map(|d| d.path.clone()).collect(),
         }
@@ -118,7 +130,8 @@ impl Plan {
         }
         Ok(Plan {
             depth: left.depth,
-            buffer_bytes: left.buffer_bytes,
+            buffer_bytes: Some(left.buffer_bytes),
+            queues: Some(left.queues),
             left: Some(left.id),
             generation: left.generation + 1,
             ..self
@@ -161,28 +174,26 @@ fn plan(v: &config::Volume) -> Result<Plan, ServeError> {
         }
     }
     let first = &devices[0];
+    let mut limits = first.limits;
     for d in &devices {
-        if (d.bytes, d.block_bytes) != (first.bytes, first.block_bytes) {
+        let block = d.limits.block_bytes;
+        if (d.bytes, block) != (first.bytes, first.limits.block_bytes) {
             return Err(wrong(format!(
-                "{} has {} bytes in blocks of {}, {} has {} in {}: paths of one volume agree",
+                "{} has {} bytes in blocks of {block}, {} has {} in {}: paths of one volume agree",
                 d.path.display(),
                 d.bytes,
-                d.block_bytes,
                 first.path.display(),
                 first.bytes,
-                first.block_bytes
+                first.limits.block_bytes
             )));
         }
+        limits = limits.stack(d.limits);
     }
-    let limit = devices
-        .iter()
-        .map(|d| d.max_bytes)
-        .min()
-        .unwrap_or(BUFFER_BYTES);
-    let buffer = limit.min(BUFFER_BYTES) / 4096 * 4096;
-    if buffer < 4096 || first.bytes == 0 {
+    let block = limits.block_bytes;
+    if !block.is_power_of_two() || !(512..=SMALL_BYTES as u32).contains(&block) || first.bytes == 0
+    {
         return Err(wrong(format!(
-            "{} takes {limit} bytes at once and has {}: too little to be served",
+            "{} has {} bytes in blocks of {block}: at least one block is needed, and 512 to {SMALL_BYTES} bytes in it",
             first.path.display(),
             first.bytes
         )));
@@ -192,15 +203,71 @@ fn plan(v: &config::Volume) -> Result<Plan, ServeError> {
         depth: v.depth,
         wwid,
         bytes: first.bytes,
-        block_bytes: first.block_bytes,
-        buffer_bytes: buffer as u32,
+        limits,
+        buffer_bytes: None,
+        queues: None,
         left: None,
         generation: 0,
         devices,
     })
 }
 
-fn core(config: &Config, plan: &Plan) -> dp::Config {
+/// What all shards have in common.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Shape {
+    shards: u16,
+    /// Buffers of a shard that belong to tags, and those beside them.
+    tags: u32,
+    spares: u32,
+    buffer_bytes: u32,
+    small: u32,
+}
+
+impl Shape {
+    /// As large as the memory allows that they may have. Devices that a dead daemon left keep their queues, and what they may ask at once.
+    fn of(config: &Config, plans: &[Plan]) -> Result<Shape, ServeError> {
+        let mut shards = config.daemon.shards();
+        let mut wanted = (BUFFER_BYTES, 0);
+        if let Some(first) = plans.iter().find(|p| p.queues.is_some()) {
+            shards = first.queues.unwrap_or(shards);
+        }
+        for p in plans {
+            if p.queues.is_some_and(|n| n != shards) {
+                return Err(ServeError::Volume {
+                    volume: p.name.clone(),
+                    what: format!(
+                        "its device has other queues than the {shards} of the other volumes that were left"
+                    ),
+                });
+            }
+            wanted.1 = wanted.1.max(p.buffer_bytes.unwrap_or(0));
+        }
+        let tags = plans.iter().map(|p| u32::from(p.depth)).sum();
+        let spares = SPARES_MAX.min(tags);
+        let paths = plans.iter().map(|p| p.devices.len() as u32).sum::<u32>();
+        let all = u64::from(tags + spares) * u64::from(shards);
+        let (mut buffer_bytes, least) = wanted;
+        while u64::from(buffer_bytes) * all > MEMORY_BYTES && buffer_bytes > BUFFER_BYTES_MIN {
+            buffer_bytes /= 2;
+        }
+        Ok(Shape {
+            shards,
+            tags,
+            spares,
+            buffer_bytes: buffer_bytes.max(least),
+            small: paths * SMALL_PER_PATH,
+        })
+    }
+
+    fn buffers(&self) -> io::Result<Buffers> {
+        Ok(Buffers {
+            data: Pool::new(self.tags, self.spares, self.buffer_bytes as usize)?,
+            small: Pool::new(0, self.small, SMALL_BYTES)?,
+        })
+    }
+}
+
+fn core(config: &Config, plan: &Plan, shape: Shape, shard: u16) -> dp::Config {
     let time = |t: std::time::Duration| {
         Duration::from_nanos(t.as_nanos().min(u128::from(u64::MAX)) as u64)
     };
@@ -210,8 +277,8 @@ fn core(config: &Config, plan: &Plan) -> dp::Config {
         .into_iter()
         .flat_map(|epoch| all.clone().map(move |p| (PathId(p), epoch)));
     dp::Config {
-        shard: 0,
-        shards: 1,
+        shard,
+        shards: shape.shards,
         policy: config.datapath.policy,
         io_timeout: time(config.datapath.io_timeout),
         queue_for: time(config.datapath.no_path.queue_for),
@@ -220,11 +287,11 @@ fn core(config: &Config, plan: &Plan) -> dp::Config {
         quiesce: Duration::MAX,
         anatt: Duration::from_secs(60),
         array_confirms: false,
-        block_bytes: plan.block_bytes,
+        block_bytes: plan.limits.block_bytes,
         volumes: vec![dp::VolumeConfig {
             identity: device::identity(&plan.wwid),
-            blocks: plan.bytes / u64::from(plan.block_bytes),
-            max_blocks: plan.buffer_bytes / plan.block_bytes,
+            blocks: plan.bytes / u64::from(plan.limits.block_bytes),
+            max_blocks: shape.buffer_bytes / plan.limits.block_bytes,
         }],
         paths: plan
             .devices
@@ -271,9 +338,17 @@ pub fn serve(config: &Config) -> Result<(), ServeError> {
         .iter()
         .map(continued)
         .collect::<Result<Vec<_>, _>>()?;
+    let shape = Shape::of(config, &plans)?;
+    free(&plans)?;
+    if let Err(e) = crate::sys::lock_memory() {
+        eprintln!(
+            "the memory is not locked: {e}; under memory pressure the daemon may wait for its own devices"
+        );
+    }
+    recover(&plans)?;
     let mut fronts = Vec::new();
     for p in &plans {
-        let added = add(p);
+        let added = add(p, shape);
         match added {
             Ok(front) => fronts.push(front),
             Err(e) => {
@@ -283,7 +358,7 @@ pub fn serve(config: &Config) -> Result<(), ServeError> {
             }
         }
     }
-    let left = plans.iter().zip(&fronts).map(|(p, f)| p.left(f));
+    let left = plans.iter().zip(&fronts).map(|(p, f)| p.left(f, shape));
     let state = State {
         volumes: left.collect(),
     };
@@ -293,37 +368,25 @@ pub fn serve(config: &Config) -> Result<(), ServeError> {
     }
     let (stop, stops) = mpsc::channel();
     signals(stop.clone())?;
+    let names = directory(config, &plans, &fronts);
     let (notes, book) = Notes::new(NOTES);
-    let (order, orders) = mpsc::channel();
-    let shown = Shown::default();
+    let spawned = spawn(config, plans, &fronts, shape, &notes, &stop);
+    let (shards, keeper) = match spawned {
+        Ok(made) => made,
+        Err(e) => {
+            end(fronts, &before);
+            return Err(e);
+        }
+    };
     let control = Control {
-        names: Arc::new(directory(config, &plans, &fronts).into()),
-        shards: vec![ShardEnd {
-            shown: shown.clone(),
-            tell: Box::new(move |volume, input| {
-                let _ = order.send((volume, input));
-            }),
-        }],
+        names: Arc::new(names.into()),
+        shards: shards.iter().map(Running::end).collect(),
         stop: stop.clone(),
     };
     control
         .start(&admin, book)
         .map_err(system("starting the control plane's thread"))?;
-    let served = served(config, plans, &fronts, &notes);
-    let (told, tid) = mpsc::channel();
-    let shard = std::thread::Builder::new()
-        .name("shard-0".into())
-        .spawn(move || {
-            let _ = told.send(Front::init_thread());
-            let done = Shard::new(served?, std::time::Instant::now(), shown, orders)
-                .and_then(Shard::run)
-                .map_err(system("running the shard"));
-            // The end of the shard is the end of the daemon, whatever the cause.
-            let _ = stop.send(());
-            done
-        });
-    let shard = shard.map_err(system("starting the shard's thread"))?;
-    let started = start(&fronts, config, &tid);
+    let started = start(&fronts, config, &shards);
     if started.is_err() && !before.volumes.is_empty() {
         // Nothing was served yet, and what was to be recovered still is: it stays for the next attempt, as this process ends.
         return started;
@@ -335,10 +398,14 @@ pub fn serve(config: &Config) -> Result<(), ServeError> {
     for front in &fronts {
         let _ = front.stop();
     }
-    let panicked = || io::Error::other("the shard's thread panicked");
-    let ran = shard
-        .join()
-        .unwrap_or_else(|_| Err(system("running the shard")(panicked())));
+    let mut ran = Ok(());
+    for shard in shards {
+        let panicked = || io::Error::other("a shard's thread panicked");
+        let done = shard.thread.join();
+        let done = done.unwrap_or_else(|_| Err(system("running a shard")(panicked())));
+        ran = ran.and(done);
+    }
+    keeper.end();
     end(fronts, &State::default());
     let _ = std::fs::remove_file(&state_file);
     started.and(ran)
@@ -358,12 +425,57 @@ fn directory(config: &Config, plans: &[Plan], fronts: &[Front]) -> Directory {
     }
 }
 
-fn add(p: &Plan) -> Result<Front, ServeError> {
+/// Nobody else may have a path: what is mounted, or part of another map, is refused by name. What a dead daemon left may still have its
+/// paths open for a moment; they are asked for again and again.
+fn free(plans: &[Plan]) -> Result<(), ServeError> {
+    use std::os::unix::fs::OpenOptionsExt;
+    for p in plans.iter().filter(|p| p.left.is_none()) {
+        for d in &p.devices {
+            let open = std::fs::OpenOptions::new()
+                .read(true)
+                .custom_flags(libc::O_EXCL | libc::O_CLOEXEC | libc::O_NONBLOCK)
+                .open(&d.path);
+            if open.is_err_and(|e| e.raw_os_error() == Some(libc::EBUSY)) {
+                return Err(ServeError::Volume {
+                    volume: p.name.clone(),
+                    what: format!(
+                        "{} is in use: mounted, or held by another program or map; free it first",
+                        d.path.display()
+                    ),
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// All devices that are left, at once: each may have to be waited for.
+fn recover(plans: &[Plan]) -> Result<(), ServeError> {
+    let one = |p: &Plan| {
+        let done = p.left.map_or(Ok(()), Front::recover);
+        done.map_err(|source| ServeError::Front {
+            volume: p.name.clone(),
+            source,
+        })
+    };
+    std::thread::scope(|s| {
+        let begin = |p| s.spawn(move || one(p));
+        let begun: Vec<_> = plans.iter().map(begin).collect();
+        let ends = begun.into_iter().map(|t| {
+            let panicked = |_| system("recovering")(io::Error::other("a thread panicked"));
+            t.join().map_err(panicked).and_then(|done| done)
+        });
+        ends.collect()
+    })
+}
+
+fn add(p: &Plan, shape: Shape) -> Result<Front, ServeError> {
     let wanted = Wanted {
+        queues: shape.shards,
         depth: p.depth,
         bytes: p.bytes,
-        block_bytes: p.block_bytes,
-        buffer_bytes: p.buffer_bytes,
+        limits: p.limits,
+        buffer_bytes: p.buffer_bytes.unwrap_or(shape.buffer_bytes),
         recover: p.left,
     };
     Front::add(&wanted).map_err(|source| ServeError::Front {
@@ -372,40 +484,130 @@ fn add(p: &Plan) -> Result<Front, ServeError> {
     })
 }
 
-/// What the shard needs of each volume; made before its thread, so that what fails says which volume it was.
-fn served(
+/// A shard's thread, and the word that it serves (its id) or why it cannot.
+struct Running {
+    thread: JoinHandle<Result<(), ServeError>>,
+    serves: mpsc::Receiver<Result<libc::pid_t, ServeError>>,
+    shown: Shown,
+    outbox: Outbox,
+}
+
+impl Running {
+    /// The control side's end of it.
+    fn end(&self) -> ShardEnd {
+        let outbox = self.outbox.clone();
+        ShardEnd {
+            shown: self.shown.clone(),
+            tell: Box::new(move |volume, input| outbox.send(Message::Operator { volume, input })),
+        }
+    }
+}
+
+fn spawn(
     config: &Config,
     plans: Vec<Plan>,
     fronts: &[Front],
+    shape: Shape,
     notes: &Notes,
+    stop: &Sender<()>,
+) -> Result<(Vec<Running>, Arc<Keeper>), ServeError> {
+    let (mut outboxes, mut inboxes) = (Vec::new(), Vec::new());
+    for _ in 0..shape.shards {
+        let (outbox, inbox) = Inbox::new().map_err(system("making an event counter"))?;
+        outboxes.push(outbox);
+        inboxes.push(inbox);
+    }
+    let names = |p: &Plan| p.devices.iter().map(|d| Some(d.path.clone())).collect();
+    let keeper = Keeper::new(plans.iter().map(names).collect(), outboxes.clone());
+    let began = std::time::Instant::now();
+    let mut all = Vec::new();
+    for (shard, inbox) in inboxes.into_iter().enumerate() {
+        let shard = shard as u16;
+        let parts = Parts {
+            volumes: served(config, &plans, fronts, shape, notes.of_shard(shard))?,
+            buffers: shape.buffers().map_err(system("mapping the buffers"))?,
+            inbox,
+            links: links(shard, &outboxes, &keeper),
+            shown: Shown::default(),
+            began,
+        };
+        all.push(parts);
+    }
+    let mut running = Vec::new();
+    for parts in all {
+        let (tell, serves) = mpsc::channel();
+        let stop = stop.clone();
+        let shown = parts.shown.clone();
+        let outbox = outboxes[usize::from(parts.links.shard)].clone();
+        let thread = std::thread::Builder::new()
+            .name(format!("shard-{}", parts.links.shard))
+            .spawn(move || {
+                let tid = Front::init_thread();
+                let done = match Shard::new(parts).map_err(system("making a shard")) {
+                    Ok(shard) => {
+                        let _ = tell.send(Ok(tid));
+                        shard.run().map_err(system("running a shard"))
+                    }
+                    Err(e) => {
+                        let _ = tell.send(Err(e));
+                        Ok(())
+                    }
+                };
+                // The end of a shard is the end of the daemon, whatever the cause.
+                let _ = stop.send(());
+                done
+            })
+            .map_err(system("starting a shard's thread"))?;
+        running.push(Running {
+            thread,
+            serves,
+            shown,
+            outbox,
+        });
+    }
+    Ok((running, keeper))
+}
+
+fn links(shard: u16, outboxes: &[Outbox], keeper: &Arc<Keeper>) -> Links {
+    Links {
+        shard,
+        shards: outboxes.to_vec(),
+        keeper: keeper.clone(),
+    }
+}
+
+/// What one shard needs of each volume; made before its thread, so that what fails says which volume it was.
+fn served(
+    config: &Config,
+    plans: &[Plan],
+    fronts: &[Front],
+    shape: Shape,
+    notes: Notes,
 ) -> Result<Vec<Served>, ServeError> {
     let mut all = Vec::new();
-    for (at, (p, front)) in plans.into_iter().zip(fronts).enumerate() {
+    let mut first_tag = 0;
+    for (at, (p, front)) in plans.iter().zip(fronts).enumerate() {
         let volume = || p.name.clone();
-        let core = Core::new(core(config, &p), Instant::ZERO).map_err(|e| ServeError::Volume {
+        let config = core(config, p, shape, notes.shard());
+        let core = Core::new(config, Instant::ZERO).map_err(|e| ServeError::Volume {
             volume: volume(),
             what: e.to_string(),
         })?;
-        let queue = Queue::map(&front.dev, 0).map_err(|source| ServeError::Front {
+        let queue = Queue::map(&front.dev, notes.shard()).map_err(|source| ServeError::Front {
             volume: volume(),
             source,
         })?;
-        let spares = usize::from(p.depth) + p.devices.len() * SPARES_PER_PATH;
-        let pool = Pool::new(p.depth, spares, p.buffer_bytes as usize)
-            .map_err(system("mapping the buffers"))?;
-        let paths = p
-            .devices
-            .iter()
-            .map(|d| BlockPath::new(d.path.clone(), d.sys.clone(), p.prior()));
+        let path = |_| BlockPath::new(p.prior());
         let io = VolumeIo::new(
             at as u16,
             queue,
-            pool,
-            paths.collect(),
-            p.block_bytes,
+            first_tag,
+            p.devices.iter().map(path).collect(),
+            p.limits.block_bytes,
             p.bytes,
-            notes.of_shard(0),
+            notes.clone(),
         );
+        first_tag += u32::from(p.depth);
         all.push(Served {
             core,
             io,
@@ -415,12 +617,20 @@ fn served(
     Ok(all)
 }
 
-fn start(fronts: &[Front], config: &Config, tid: &mpsc::Receiver<i32>) -> Result<(), ServeError> {
-    let ended = |_| system("starting the shard")(io::Error::other("its thread ended at once"));
-    let tid = tid.recv().map_err(ended)?;
+fn start(fronts: &[Front], config: &Config, shards: &[Running]) -> Result<(), ServeError> {
+    for (queue, shard) in shards.iter().enumerate() {
+        let ended = |_| system("starting a shard")(io::Error::other("its thread ended at once"));
+        let tid = shard.serves.recv().map_err(ended)??;
+        for (front, v) in fronts.iter().zip(&config.volumes) {
+            let done = front.configure(queue as u16, tid);
+            done.map_err(|source| ServeError::Front {
+                volume: v.name.clone(),
+                source,
+            })?;
+        }
+    }
     for (front, v) in fronts.iter().zip(&config.volumes) {
-        let done = front.configure(tid).and_then(|()| front.start());
-        done.map_err(|source| ServeError::Front {
+        front.start().map_err(|source| ServeError::Front {
             volume: v.name.clone(),
             source,
         })?;

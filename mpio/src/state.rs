@@ -19,6 +19,7 @@ pub struct Left {
     /// How many daemons had it before.
     pub generation: u32,
     pub wwid: String,
+    pub queues: u16,
     pub depth: u16,
     pub buffer_bytes: u32,
     pub bytes: u64,
@@ -93,6 +94,7 @@ mod tests {
             id,
             generation: 3,
             wwid: "naa.5".into(),
+            queues: 2,
             depth: 64,
             buffer_bytes: 1 << 17,
             bytes: 1 << 30,

@@ -112,6 +112,7 @@ mod tests {
             id: 3,
             generation: 1,
             wwid: "naa.5".into(),
+            queues: 1,
             depth: 64,
             buffer_bytes: 1 << 17,
             bytes: 1 << 30,

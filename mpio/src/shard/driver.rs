@@ -1,37 +1,37 @@
-//! Carries out the core's actions for one volume: each becomes an entry on the shard's ring, or an answer that waits in
-//! `pending` until the actions in hand are done.
+//! What one volume has out on the shard's ring, and what each completion means to its core. The core's actions are carried out in
+//! `actions`.
 
-use super::paths::BlockPath;
-use super::pool::Pool;
-use crate::device;
+use super::inbox::Outbox;
+use super::keeper::{Keeper, Told, Want};
+use super::paths::{BlockPath, Shown};
+use super::pool::{Fresh, Pool};
 use crate::front::Queue;
 use crate::seen::{Notes, Served};
-use datapath::core::{BufId, Epoch, Event, Input, Outcome, PeerMessage, Request, Ticket};
-use datapath::ring::{Issue, Ring};
+use datapath::core::{BufId, Epoch, Input, Request, Ticket};
 use io_uring::{IoUring, opcode, squeue, types};
-use protocol::{Access, Instant, Op, PathId, Status, VolumeId};
+use protocol::{Access, Instant, PathId, Status, VolumeId};
 use std::collections::VecDeque;
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
 
 /// What a completion is for: the top byte of its user data, above the volume and the index.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum Kind {
     Ublk = 1,
-    Open,
-    Close,
     Command,
     Probe,
     Proof,
+    Bell,
 }
 
 impl Kind {
-    const ALL: [Kind; 6] = [
+    const ALL: [Kind; 5] = [
         Kind::Ublk,
-        Kind::Open,
-        Kind::Close,
         Kind::Command,
         Kind::Probe,
         Kind::Proof,
+        Kind::Bell,
     ];
 
     pub fn pack(self, volume: u16, index: u32) -> u64 {
@@ -48,21 +48,37 @@ impl Kind {
 
 /// One command that the kernel has: the core's ticket alone cannot name it, since a slot may have an old and a new one out.
 #[derive(Clone, Copy, Debug)]
-struct Attempt {
-    sent_at: Instant,
-    path: u16,
-    epoch: Epoch,
-    ticket: Ticket,
-    buffer: u32,
-    bytes: u32,
-    mutates: bool,
+pub(super) struct Attempt {
+    pub sent_at: Instant,
+    pub path: u16,
+    pub epoch: Epoch,
+    pub ticket: Ticket,
+    pub buffer: u32,
+    /// What comes back when it succeeds.
+    pub result: u32,
+    pub mutates: bool,
+}
+
+/// A shard's buffers: those that carry data, and small ones for probes, which must not be without where stuck commands have the rest.
+pub struct Buffers {
+    pub data: Pool,
+    pub small: Pool,
+}
+
+/// Whom a shard can ask, and tell.
+pub struct Links {
+    pub shard: u16,
+    /// Every shard, this one too.
+    pub shards: Vec<Outbox>,
+    pub keeper: Arc<Keeper>,
 }
 
 /// One volume as the shard has it, beside its core.
 pub struct VolumeIo {
     pub index: u16,
     pub queue: Queue,
-    pub pool: Pool,
+    /// The shard's number of the queue's first tag.
+    pub first_tag: u32,
     pub paths: Vec<BlockPath>,
     pub block_bytes: u32,
     pub bytes: u64,
@@ -75,7 +91,9 @@ pub struct VolumeIo {
     pub served: Served,
     pub notes: Notes,
     /// When the kernel asked what it asks under each tag.
-    asked_at: Vec<Instant>,
+    pub(super) asked_at: Vec<Instant>,
+    /// Buffers that a command which was given up may still touch.
+    pub parked: u32,
     attempts: Vec<Attempt>,
     free: Vec<u32>,
 }
@@ -85,7 +103,7 @@ impl VolumeIo {
     pub fn new(
         index: u16,
         queue: Queue,
-        pool: Pool,
+        first_tag: u32,
         paths: Vec<BlockPath>,
         block_bytes: u32,
         bytes: u64,
@@ -95,51 +113,28 @@ impl VolumeIo {
         VolumeIo {
             index,
             queue,
-            pool,
+            first_tag,
             paths,
             block_bytes,
             bytes,
             pending: VecDeque::with_capacity(room),
-            unbuffered: Vec::new(),
+            unbuffered: Vec::with_capacity(room),
             aborted: 0,
             served: Served::default(),
             notes,
             asked_at: vec![Instant::ZERO; room / 3],
+            parked: 0,
             attempts: Vec::with_capacity(room),
             free: Vec::with_capacity(room),
         }
     }
 
-    fn open(&mut self, a: Attempt) -> u32 {
-        self.pool.take(a.buffer);
-        self.paths[usize::from(a.path)].sent(a.epoch, a.mutates);
-        match self.free.pop() {
-            Some(i) => {
-                self.attempts[i as usize] = a;
-                i
-            }
-            None => {
-                self.attempts.push(a);
-                (self.attempts.len() - 1) as u32
-            }
-        }
-    }
-
-    fn close(&mut self, i: u32) -> Attempt {
-        let a = self.attempts[i as usize];
-        self.free.push(i);
-        self.pool.give(a.buffer);
-        let proof = self.paths[usize::from(a.path)].returned(PathId(a.path), a.epoch, a.mutates);
-        self.pending.extend(proof);
-        a
-    }
-
     fn broken(&mut self, path: u16) {
         let p = &mut self.paths[usize::from(path)];
-        if std::mem::replace(&mut p.dead, true) {
+        let epoch = p.epoch;
+        if p.broken.replace(epoch) == Some(epoch) {
             return;
         }
-        let epoch = p.epoch;
         self.pending.push_back(Input::Broken {
             path: PathId(path),
             epoch,
@@ -149,30 +144,30 @@ impl VolumeIo {
     }
 
     /// Who the device says it is, and how large it is.
-    fn tell_identity(&mut self, path: u16) {
-        let p = &self.paths[usize::from(path)];
-        let identity = device::wwid(&p.sys).map(|w| device::identity(&w));
-        let bytes = device::size_now(&p.sys);
+    fn tell_identity(&mut self, path: u16, shown: Shown) {
         self.pending.push_back(Input::Identity {
             path: PathId(path),
             volume: VolumeId(0),
-            identity: identity.filter(|_| bytes > 0),
-            blocks: bytes / u64::from(self.block_bytes),
+            identity: shown.identity.filter(|_| shown.bytes > 0),
+            blocks: shown.bytes / u64::from(self.block_bytes),
         });
     }
 
-    fn tell_access(&mut self, path: u16) {
+    fn tell_access(&mut self, path: u16, access: Access) {
         self.pending.push_back(Input::Access {
             path: PathId(path),
             volume: VolumeId(0),
-            access: Access::Optimized,
+            access,
         });
     }
 
     fn stands(&mut self, path: u16) {
-        self.tell_identity(path);
-        self.tell_access(path);
-        let epoch = self.paths[usize::from(path)].epoch;
+        let p = &mut self.paths[usize::from(path)];
+        p.ever_up = true;
+        let (shown, epoch) = (p.shown, p.epoch);
+        self.tell_identity(path, shown);
+        // Without access states every path is optimised.
+        self.tell_access(path, shown.access.unwrap_or(Access::Optimized));
         self.pending.push_back(Input::Connected {
             path: PathId(path),
             epoch,
@@ -183,25 +178,79 @@ impl VolumeIo {
 /// The core's ring for the time of one call.
 pub struct Driver<'a> {
     pub ring: &'a mut IoUring,
+    pub buffers: &'a mut Buffers,
+    pub links: &'a Links,
     pub v: &'a mut VolumeIo,
 }
 
-impl Driver<'_> {
-    pub fn push(&mut self, entry: squeue::Entry) {
-        loop {
-            // SAFETY: what the entry names stays valid until its completion: files are closed only when nothing is out on
-            // them, buffers belong to the pool, and names to their path, both of which outlive the ring's commands.
-            if unsafe { self.ring.submission().push(&entry) }.is_ok() {
-                return;
-            }
-            // The submission queue is full: the kernel takes what is in it. An error here shows again at the loop's own call.
-            let _ = self.ring.submit();
+/// Puts an entry on a ring.
+pub(super) fn push(ring: &mut IoUring, entry: &squeue::Entry) {
+    loop {
+        // SAFETY: what the entry names stays valid until its completion: files are closed only when nothing is out on them, and
+        // buffers belong to the shard's pools, which keep the memory of those that a command still names.
+        if unsafe { ring.submission().push(entry) }.is_ok() {
+            return;
         }
+        // The submission queue is full: the kernel takes what is in it. An error here shows again at the loop's own call.
+        let _ = ring.submit();
+    }
+}
+
+impl Driver<'_> {
+    pub(super) fn push(&mut self, entry: squeue::Entry) {
+        push(self.ring, &entry);
+    }
+
+    pub(super) fn tag(&self, tag: u16) -> u32 {
+        self.v.first_tag + u32::from(tag)
+    }
+
+    pub(super) fn open(&mut self, kind: Kind, a: Attempt) -> u32 {
+        match kind {
+            Kind::Command => self.buffers.data.take(a.buffer),
+            _ => self.buffers.small.take(a.buffer),
+        }
+        self.v.paths[usize::from(a.path)].sent(a.epoch, a.mutates);
+        match self.v.free.pop() {
+            Some(i) => {
+                self.v.attempts[i as usize] = a;
+                i
+            }
+            None => {
+                self.v.attempts.push(a);
+                (self.v.attempts.len() - 1) as u32
+            }
+        }
+    }
+
+    fn close(&mut self, kind: Kind, i: u32) -> Attempt {
+        let a = self.v.attempts[i as usize];
+        self.v.free.push(i);
+        match kind {
+            Kind::Command => self.v.parked -= u32::from(self.buffers.data.give(a.buffer)),
+            _ => drop(self.buffers.small.give(a.buffer)),
+        }
+        let proof = self.v.paths[usize::from(a.path)].returned(PathId(a.path), a.epoch, a.mutates);
+        self.v.pending.extend(proof);
+        a
+    }
+
+    /// Makes sure that nothing out can touch the tag's buffer; false: there is no spare.
+    pub(super) fn fresh(&mut self, tag: u16) -> bool {
+        let fresh = self.buffers.data.fresh(self.tag(tag));
+        self.v.parked += u32::from(fresh == Fresh::Other);
+        fresh != Fresh::NoSpare
+    }
+
+    pub(super) fn ask(&self, path: u16, want: Want) {
+        let keeper = &self.links.keeper;
+        keeper.ask(self.links.shard, self.v.index, path, want);
     }
 
     pub fn fetch_all(&mut self) {
         for tag in 0..self.v.queue.depth {
-            let buffer = self.v.pool.address(self.v.pool.of_tag(tag)) as u64;
+            let buffer = self.buffers.data.of_tag(self.tag(tag));
+            let buffer = self.buffers.data.address(buffer) as u64;
             let data = Kind::Ublk.pack(self.v.index, u32::from(tag));
             let entry = self.v.queue.fetch(tag, buffer).user_data(data);
             self.push(entry);
@@ -210,11 +259,12 @@ impl Driver<'_> {
 
     /// Ends the tag's request. A read's data are in the tag's buffer, which nothing else uses then. A write that was given up may
     /// still be read out of it: the next request's data must not come there, so the tag goes on with another buffer, or waits.
-    fn commit(&mut self, tag: u16, result: i32) {
-        if !self.v.pool.fresh(tag) {
+    pub(super) fn commit(&mut self, tag: u16, result: i32) {
+        if !self.fresh(tag) {
             return self.v.unbuffered.push((tag, result));
         }
-        let buffer = self.v.pool.address(self.v.pool.of_tag(tag)) as u64;
+        let buffer = self.buffers.data.of_tag(self.tag(tag));
+        let buffer = self.buffers.data.address(buffer) as u64;
         let data = Kind::Ublk.pack(self.v.index, u32::from(tag));
         let entry = self.v.queue.commit(tag, result, buffer).user_data(data);
         self.push(entry);
@@ -222,7 +272,8 @@ impl Driver<'_> {
 
     /// Requests that are over and whose tags had no buffer to go on with: one may have come back.
     pub fn commit_waiting(&mut self) {
-        for (tag, result) in std::mem::take(&mut self.v.unbuffered) {
+        for _ in 0..self.v.unbuffered.len() {
+            let (tag, result) = self.v.unbuffered.swap_remove(0);
             self.commit(tag, result);
         }
     }
@@ -239,8 +290,7 @@ impl Driver<'_> {
             Kind::Ublk => self.asked(now, index as u16, result),
             Kind::Command | Kind::Probe => self.answered(now, kind, index, result),
             Kind::Proof => self.proved(index, result),
-            Kind::Open => self.opened(now, index as u16, result),
-            Kind::Close => None,
+            Kind::Bell => None,
         }
     }
 
@@ -269,9 +319,9 @@ impl Driver<'_> {
     }
 
     fn answered(&mut self, now: Instant, kind: Kind, index: u32, result: i32) -> Option<Input> {
-        let a = self.v.close(index);
+        let a = self.close(kind, index);
         let status = match result {
-            n if n == a.bytes as i32 => Status::Ok,
+            n if n == a.result as i32 => Status::Ok,
             // A short result may be a partial failure: never told as success, tried again as a whole.
             n if n >= 0 => Status::Errno(libc::EIO),
             n => Status::Errno(-n),
@@ -279,7 +329,7 @@ impl Driver<'_> {
         let p = &mut self.v.paths[usize::from(a.path)];
         if kind == Kind::Command {
             p.seen.ios += 1;
-            p.seen.bytes += u64::from(a.bytes);
+            p.seen.bytes += u64::from(a.result);
             p.seen.latency.add(now.since(a.sent_at));
         }
         if !status.is_ok() {
@@ -287,10 +337,18 @@ impl Driver<'_> {
             // A deleted device answers reads with nothing and writes with ENOSPC, which would be the application's.
             let suspicious = result >= 0
                 || [libc::ENODEV, libc::ENXIO, libc::ENOSPC, libc::EIO].contains(&-result);
-            if a.epoch == p.epoch && suspicious && p.is_gone() {
-                self.v.broken(a.path);
-                // Not believed: the attempt is lost with its path, and redone.
-                return None;
+            if a.epoch == p.epoch && suspicious {
+                p.dead |= p.is_gone();
+                if p.dead || p.is_down() {
+                    self.v.broken(a.path);
+                    // Not believed: the attempt is lost with its path, and redone.
+                    return None;
+                }
+            }
+            // The kernel says EIO of a port in standby, too, and of a unit that is not there.
+            if suspicious && !p.asking {
+                p.asking = true;
+                self.ask(a.path, Want::States);
             }
         }
         let (path, ticket) = (PathId(a.path), a.ticket);
@@ -309,52 +367,89 @@ impl Driver<'_> {
     }
 
     fn proved(&mut self, index: u32, result: i32) -> Option<Input> {
-        let a = self.v.close(index);
+        let a = self.close(Kind::Proof, index);
         let p = &mut self.v.paths[usize::from(a.path)];
         p.proving = false;
         let epoch = p.epoch;
-        if result == a.bytes as i32 && p.file.is_some() {
+        if result == a.result as i32 && p.file.is_some() {
             self.v.stands(a.path);
             return None;
         }
-        self.reopen_if_gone(a.path);
+        self.let_go(a.path);
         Some(Input::Refused {
             path: PathId(a.path),
             epoch,
         })
     }
 
-    fn opened(&mut self, now: Instant, path: u16, result: i32) -> Option<Input> {
-        let p = &mut self.v.paths[usize::from(path)];
-        p.opening = false;
-        if result < 0 {
-            let epoch = p.epoch;
-            return Some(Input::Refused {
-                path: PathId(path),
-                epoch,
-            });
+    /// The keeper has something to tell.
+    pub fn told(&mut self, now: Instant, told: Told) {
+        match (told.want, told.found) {
+            (Want::Open, found) => {
+                let p = &mut self.v.paths[usize::from(told.path)];
+                p.opening = false;
+                let epoch = p.epoch;
+                let found = match found {
+                    Ok(found) => found,
+                    _ => {
+                        let path = PathId(told.path);
+                        return self.v.pending.push_back(Input::Refused { path, epoch });
+                    }
+                };
+                p.shown = Shown::of(&found);
+                p.dead = false;
+                p.file = Some(found.file);
+                p.state = found.state;
+                // Exclusive: no file of an earlier daemon is open any more, so none of its commands is out.
+                if let Some(epoch) = p.prior.take() {
+                    let path = PathId(told.path);
+                    let proof = Input::FenceConfirmed { path, epoch };
+                    self.v.pending.push_back(proof);
+                }
+                let p = &mut self.v.paths[usize::from(told.path)];
+                if p.ever_up {
+                    return self.prove(now, told.path);
+                }
+                // How long the first connection takes tells the core how patient to be with the path: that of a read, not that of an open,
+                // which may wait behind others' for a second. So the first attempt ends here, and the next one begins with the read.
+                p.ready = true;
+                let (path, epoch) = (PathId(told.path), p.epoch);
+                self.v.pending.push_back(Input::Refused { path, epoch });
+            }
+            (want, found) => {
+                let p = &mut self.v.paths[usize::from(told.path)];
+                p.asking &= want != Want::States;
+                // A device that is gone says so on the data path.
+                let Ok(found) = found else { return };
+                if p.file.is_none() || p.dead {
+                    return;
+                }
+                let (was, shown) = (p.shown, Shown::of(&found));
+                p.shown = shown;
+                if (was.identity, was.bytes) != (shown.identity, shown.bytes)
+                    || want == Want::States
+                {
+                    self.v.tell_identity(told.path, shown);
+                }
+                // The access of a device that has no such states was told when it connected. Told again it would be taken as a sign
+                // of life, and this process cannot give one for the device.
+                if let Some(access) = shown.access
+                    && (was.access != shown.access || want == Want::States)
+                {
+                    self.v.tell_access(told.path, access);
+                }
+            }
         }
-        p.file = Some(result);
-        p.dead = false;
-        // Exclusive: no file of an earlier daemon is open any more, so none of its commands is out.
-        if let Some(epoch) = p.prior.take() {
-            let path = PathId(path);
-            self.v
-                .pending
-                .push_back(Input::FenceConfirmed { path, epoch });
-        }
-        self.prove(now, path);
-        None
     }
 
     /// An open succeeds on a dead path: a connection stands when a block was read over it.
-    fn prove(&mut self, now: Instant, path: u16) {
+    pub(super) fn prove(&mut self, now: Instant, path: u16) {
         let p = &self.v.paths[usize::from(path)];
-        let (Some(file), false) = (p.file, p.proving) else {
+        if p.file.is_none() || p.proving {
             return;
-        };
+        }
         let epoch = p.epoch;
-        let Some(buffer) = self.v.pool.spare() else {
+        let Some(buffer) = self.buffers.small.spare() else {
             return self.v.pending.push_back(Input::Refused {
                 path: PathId(path),
                 epoch,
@@ -365,181 +460,49 @@ impl Driver<'_> {
             slot: 0,
             generation: 0,
         };
-        self.read_block(now, Kind::Proof, path, file, buffer, ticket);
+        self.read_block(now, Kind::Proof, path, buffer, ticket);
     }
 
-    fn read_block(
+    pub(super) fn read_block(
         &mut self,
         now: Instant,
         kind: Kind,
         path: u16,
-        file: i32,
         buffer: u32,
         ticket: Ticket,
     ) {
         let bytes = self.v.block_bytes;
-        let epoch = self.v.paths[usize::from(path)].epoch;
+        let p = &self.v.paths[usize::from(path)];
+        let Some(file) = p.file.as_ref().map(|f| f.as_raw_fd()) else {
+            return;
+        };
         let attempt = Attempt {
             sent_at: now,
             path,
-            epoch,
+            epoch: p.epoch,
             ticket,
             buffer,
-            bytes,
+            result: bytes,
             mutates: false,
         };
-        let index = self.v.open(attempt);
-        let entry = opcode::Read::new(types::Fd(file), self.v.pool.address(buffer), bytes).build();
+        let index = self.open(kind, attempt);
+        let to = self.buffers.small.address(buffer);
+        let entry = opcode::Read::new(types::Fd(file), to, bytes).build();
         let data = kind.pack(self.v.index, index);
         self.push(entry.user_data(data));
     }
 
     /// The file of a deleted device is of no use, even when a device of the same name comes back.
-    fn reopen_if_gone(&mut self, path: u16) {
+    pub(super) fn let_go(&mut self, path: u16) {
         let p = &mut self.v.paths[usize::from(path)];
         if p.out > 0 || !(p.dead || p.is_gone()) {
             return;
         }
         if let Some(file) = p.file.take() {
-            let data = Kind::Close.pack(self.v.index, u32::from(path));
-            self.push(opcode::Close::new(types::Fd(file)).build().user_data(data));
+            self.links.keeper.give_back(file);
         }
     }
 }
 
-impl Ring for Driver<'_> {
-    fn issue(&mut self, now: Instant, i: Issue) {
-        let tag = i.cookie as u16;
-        let p = &self.v.paths[usize::from(i.path.0)];
-        let epoch = p.epoch;
-        let file = p.file;
-        // A read that is sent again must not share its buffer with the attempt that was given up.
-        let fresh = i.op != Op::Read || self.v.pool.fresh(tag);
-        let (Some(file), true) = (file, fresh) else {
-            let errno = if file.is_none() {
-                libc::ENOLINK
-            } else {
-                libc::ENOMEM
-            };
-            return self.v.pending.push_back(Input::Done {
-                path: i.path,
-                ticket: i.ticket,
-                status: Status::Errno(errno),
-            });
-        };
-        let buffer = self.v.pool.of_tag(tag);
-        let bytes = if i.op == Op::Flush {
-            0
-        } else {
-            i.blocks * self.v.block_bytes
-        };
-        let attempt = Attempt {
-            sent_at: now,
-            path: i.path.0,
-            epoch,
-            ticket: i.ticket,
-            buffer,
-            bytes,
-            mutates: i.op.mutates(),
-        };
-        let index = self.v.open(attempt);
-        // Within the buffer: the core splits what the kernel asked, which is never more than a buffer.
-        let at = self
-            .v
-            .pool
-            .address(buffer)
-            .wrapping_add((i.buf_offset * self.v.block_bytes) as usize);
-        let (fd, offset) = (types::Fd(file), i.lba * u64::from(self.v.block_bytes));
-        let entry = match i.op {
-            Op::Read => opcode::Read::new(fd, at, bytes).offset(offset).build(),
-            Op::Write => {
-                let flags = if i.fua { libc::RWF_DSYNC } else { 0 };
-                opcode::Write::new(fd, at, bytes)
-                    .offset(offset)
-                    .rw_flags(flags)
-                    .build()
-            }
-            // Discard and write-zeroes are not offered to the kernel.
-            _ => opcode::Fsync::new(fd)
-                .flags(types::FsyncFlags::DATASYNC)
-                .build(),
-        };
-        let data = Kind::Command.pack(self.v.index, index);
-        self.push(entry.user_data(data));
-    }
-
-    fn probe(&mut self, now: Instant, path: PathId, ticket: Ticket, _volume: VolumeId) {
-        let file = self.v.paths[usize::from(path.0)].file;
-        let buffer = file.and_then(|_| self.v.pool.spare());
-        let (Some(file), Some(buffer)) = (file, buffer) else {
-            let status = Status::Errno(libc::ENOMEM);
-            return self.v.pending.push_back(Input::ProbeDone {
-                path,
-                ticket,
-                status,
-            });
-        };
-        self.v.tell_identity(path.0);
-        self.read_block(now, Kind::Probe, path.0, file, buffer, ticket);
-    }
-
-    fn complete(&mut self, now: Instant, cookie: u64, outcome: Outcome) {
-        let tag = cookie as u16;
-        let asked = self.v.queue.asked(tag);
-        let took = now.since(self.v.asked_at[usize::from(tag)]);
-        let result = match outcome {
-            Outcome::Ok => (asked.sectors << 9) as i32,
-            Outcome::Errno(errno) => -errno,
-        };
-        self.v.served.note(asked.op, result, took);
-        self.commit(tag, result);
-    }
-
-    fn release(&mut self, _now: Instant, _ticket: Ticket, _buf: BufId) {}
-
-    fn connect(&mut self, now: Instant, path: PathId, epoch: Epoch) {
-        self.v.paths[usize::from(path.0)].epoch = epoch;
-        self.reopen_if_gone(path.0);
-        let p = &mut self.v.paths[usize::from(path.0)];
-        if p.file.is_some() {
-            return self.prove(now, path.0);
-        }
-        if p.opening {
-            return;
-        }
-        p.opening = true;
-        let flags = libc::O_RDWR | libc::O_DIRECT | libc::O_EXCL | libc::O_CLOEXEC;
-        let entry = opcode::OpenAt::new(types::Fd(libc::AT_FDCWD), p.c_name.as_ptr())
-            .flags(flags)
-            .build();
-        let data = Kind::Open.pack(self.v.index, u32::from(path.0));
-        self.push(entry.user_data(data));
-    }
-
-    fn disconnect(&mut self, _now: Instant, path: PathId, epoch: Epoch) {
-        // The file stays open: nothing but its commands' return proves their end, and one that is stuck would make a new exclusive
-        // open fail with EBUSY.
-        let proof = self.v.paths[usize::from(path.0)].lost(path, epoch);
-        self.v.pending.extend(proof);
-    }
-
-    fn fence(&mut self, _now: Instant, _via: PathId, target: PathId, epoch: Epoch) {
-        self.v.pending.push_back(Input::FenceFailed {
-            path: target,
-            epoch,
-        });
-    }
-
-    /// Without ALUA every path is optimised, which was told when it connected. Told again here it would be taken as a sign of life, and this
-    /// process cannot give one for the device.
-    fn refresh(&mut self, _now: Instant, path: PathId) {
-        self.v.tell_identity(path.0);
-    }
-
-    /// One shard serves every volume: there is no sibling.
-    fn peer(&mut self, _now: Instant, _message: PeerMessage) {}
-
-    fn event(&mut self, _now: Instant, event: Event) {
-        super::log::tell(self.v, &event);
-    }
-}
+/// The largest block that a path may have: what a small buffer holds.
+pub const SMALL_BYTES: usize = 4096;

@@ -1,24 +1,33 @@
-//! A shard: one thread, one ring, one core per volume. It reads the clock once per batch of completions.
+//! A shard: one thread, one ring, one set of buffers, and a core for each volume. Every shard has a queue of every volume's ublk device;
+//! the cores of one volume tell each other what they must by messages. A shard reads the clock once per batch of completions.
+//!
+//! One core per volume, and not one for all volumes behind the same controllers: on a kernel block path each volume has a device, a
+//! queue, a timeout and an end of its own, and a unit that is deleted or offline must not take another volume's path along.
 
+mod actions;
 mod driver;
+mod inbox;
+mod keeper;
 mod log;
 mod paths;
 mod pool;
 
-pub use driver::VolumeIo;
+pub use driver::{Buffers, Links, SMALL_BYTES, VolumeIo};
+pub use inbox::{Inbox, Message, Outbox};
+pub use keeper::Keeper;
 pub use paths::BlockPath;
 pub use pool::Pool;
 
 use crate::seen::{PathSeen, Shown, Snapshot, Waits};
 use datapath::core::{Actions, Core, Input};
 use datapath::ring::carry_out;
-use driver::{Driver, Kind};
-use io_uring::{IoUring, types};
+use driver::{Driver, Kind, push};
+use io_uring::{IoUring, opcode, types};
 use libublk::io::UblkDev;
 use protocol::{Duration, Instant, VolumeId};
 use std::io;
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
 
 /// How often the snapshot is made anew.
 const SNAPSHOT_EVERY: Duration = Duration::from_millis(100);
@@ -31,67 +40,82 @@ pub struct Served {
     pub dev: Arc<UblkDev>,
 }
 
+/// What a shard is made of.
+pub struct Parts {
+    pub volumes: Vec<Served>,
+    pub buffers: Buffers,
+    pub inbox: Inbox,
+    pub links: Links,
+    pub shown: Shown,
+    pub began: std::time::Instant,
+}
+
 pub struct Shard {
     ring: IoUring,
     volumes: Vec<Served>,
-    began: std::time::Instant,
+    buffers: Buffers,
+    inbox: Inbox,
+    links: Links,
     /// The snapshot in the making, kept for its capacity.
     taken: Snapshot,
     beat: u64,
     shown: Shown,
-    /// What the operator wants of a volume's core; looked for in each round, so within `WAIT_MAX`.
-    orders: Receiver<(u16, Input)>,
+    began: std::time::Instant,
     snapshot_at: Instant,
     out: Actions,
 }
 
 impl Shard {
-    /// On the thread that will run it: the ring belongs to it.
-    pub fn new(
-        volumes: Vec<Served>,
-        began: std::time::Instant,
-        shown: Shown,
-        orders: Receiver<(u16, Input)>,
-    ) -> io::Result<Shard> {
-        let depth: u32 = volumes.iter().map(|s| u32::from(s.io.queue.depth)).sum();
+    /// On the thread that will run it: the ring belongs to it. Every queue has asked for requests when this is done.
+    pub fn new(parts: Parts) -> io::Result<Shard> {
+        let depth = |s: &Served| u32::from(s.io.queue.depth);
+        let depth: u32 = parts.volumes.iter().map(depth).sum();
         let entries = (depth * 4).clamp(64, 4096).next_power_of_two();
         let ring = IoUring::builder()
             .setup_cqsize(entries * 4)
             .setup_single_issuer()
             .setup_defer_taskrun()
             .build(entries)?;
-        Ok(Shard {
+        let mut shard = Shard {
             ring,
-            volumes,
-            began,
+            volumes: parts.volumes,
+            buffers: parts.buffers,
+            inbox: parts.inbox,
+            links: parts.links,
             taken: Snapshot::default(),
             beat: 0,
-            shown,
-            orders,
+            shown: parts.shown,
+            began: parts.began,
             snapshot_at: Instant::ZERO,
             out: Actions::with_capacity(1024),
-        })
+        };
+        for at in 0..shard.volumes.len() {
+            shard.driver(at).fetch_all();
+        }
+        shard.listen();
+        shard.ring.submit()?;
+        for s in &shard.volumes {
+            crate::front::Queue::fetched(&s.dev);
+        }
+        Ok(shard)
     }
 
     fn now(&self) -> Instant {
         Instant(self.began.elapsed().as_nanos() as u64)
     }
 
+    /// Waits for the bell, on the ring.
+    fn listen(&mut self) {
+        let bell = types::Fd(self.inbox.bell().as_raw_fd());
+        let entry = opcode::PollAdd::new(bell, libc::POLLIN as u32).build();
+        push(&mut self.ring, &entry.user_data(Kind::Bell.pack(0, 0)));
+    }
+
     /// Serves until every device was stopped. What is dropped at the end are the queues' mappings, which the kernel waits for.
     pub fn run(mut self) -> io::Result<()> {
-        for at in 0..self.volumes.len() {
-            self.driver(at).fetch_all();
-        }
-        self.ring.submit()?;
-        for s in &self.volumes {
-            crate::front::Queue::fetched(&s.dev);
-        }
         let mut done: Vec<(u64, i32)> = Vec::with_capacity(4096);
         while !self.is_over() {
             let now = self.now();
-            while let Ok((volume, input)) = self.orders.try_recv() {
-                self.tell(now, usize::from(volume), input);
-            }
             for at in 0..self.volumes.len() {
                 self.due(now, at);
             }
@@ -107,7 +131,14 @@ impl Shard {
                 let Some((kind, volume, index)) = Kind::unpack(data) else {
                     continue;
                 };
-                self.completed(now, kind, volume, index, result);
+                match kind {
+                    Kind::Bell => {
+                        self.inbox.hush();
+                        self.listen();
+                        self.read_messages(now);
+                    }
+                    _ => self.completed(now, kind, volume, index, result),
+                }
             }
         }
         for s in self.volumes {
@@ -134,6 +165,27 @@ impl Shard {
         self.tell_pending(now, at);
     }
 
+    fn read_messages(&mut self, now: Instant) {
+        while let Some(message) = self.inbox.next() {
+            let at = match message {
+                Message::Peer { volume, message } => {
+                    self.tell(now, usize::from(volume), Input::Peer(message));
+                    volume
+                }
+                Message::Operator { volume, input } => {
+                    self.tell(now, usize::from(volume), input);
+                    volume
+                }
+                Message::Told(told) => {
+                    let volume = told.volume;
+                    self.driver(usize::from(volume)).told(now, told);
+                    volume
+                }
+            };
+            self.tell_pending(now, usize::from(at));
+        }
+    }
+
     /// Deadlines, and what the driver has to say by itself.
     fn due(&mut self, now: Instant, at: usize) {
         let core = &mut self.volumes[at].core;
@@ -158,6 +210,8 @@ impl Shard {
     fn carry_out(&mut self, now: Instant, at: usize) {
         let mut driver = Driver {
             ring: &mut self.ring,
+            buffers: &mut self.buffers,
+            links: &self.links,
             v: &mut self.volumes[at].io,
         };
         carry_out(&mut driver, now, &mut self.out);
@@ -166,6 +220,8 @@ impl Shard {
     fn driver(&mut self, at: usize) -> Driver<'_> {
         Driver {
             ring: &mut self.ring,
+            buffers: &mut self.buffers,
+            links: &self.links,
             v: &mut self.volumes[at].io,
         }
     }
@@ -201,7 +257,7 @@ impl Shard {
         for (s, seen) in self.volumes.iter().zip(&mut taken.volumes) {
             seen.bytes = s.io.bytes;
             seen.served = s.io.served;
-            seen.parked_buffers = s.io.pool.parked_now;
+            seen.parked_buffers = s.io.parked;
             let state = s.core.no_path(VolumeId(0));
             seen.waits = state.map(|state| Waits::of(state, now));
             seen.paths.clear();

@@ -1,13 +1,26 @@
-//! The per-path block devices of one volume: open files, associations (epochs) and the mutating commands of each that have not
-//! come back, which are all that may still write.
+//! The per-path block devices of one volume, as one shard has them: files (which the shards share), associations (epochs) and the
+//! mutating commands of each that have not come back, which are all of this shard that may still write.
 
-use crate::device;
+use super::keeper::Found;
 use crate::seen::PathSeen;
+use crate::sys;
 use datapath::core::{Epoch, Input};
-use protocol::PathId;
-use std::ffi::CString;
-use std::os::fd::RawFd;
-use std::path::PathBuf;
+use protocol::{Access, Identity, PathId};
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+/// States of SCSI devices (`scsi_sysfs.c`) and NVMe controllers (`nvme_ctrl_state_name`) in which commands fail at once.
+const DOWN: [&str; 8] = [
+    "offline",
+    "transport-offline",
+    "cancel",
+    "deleted",
+    "resetting",
+    "connecting",
+    "deleting",
+    "dead",
+];
 
 #[derive(Debug)]
 struct Writes {
@@ -18,11 +31,17 @@ struct Writes {
 
 #[derive(Debug)]
 pub struct BlockPath {
-    pub c_name: CString,
-    pub sys: PathBuf,
-    pub file: Option<RawFd>,
-    /// An open is on its way.
+    pub file: Option<Arc<File>>,
+    pub state: Option<Arc<File>>,
+    /// The keeper was asked for the file.
     pub opening: bool,
+    /// The keeper was asked for the access states.
+    pub asking: bool,
+    /// Who the device was when it was opened, and its access: told to the core when the connection stands.
+    pub shown: Shown,
+    /// It has been opened for an attempt to connect; the next one finds it open.
+    pub ready: bool,
+    pub ever_up: bool,
     /// A read that proves a connection is out: a new attempt adopts it and sends no second one.
     pub proving: bool,
     pub epoch: Epoch,
@@ -32,26 +51,47 @@ pub struct BlockPath {
     pub out: u32,
     /// The device is gone; the file is closed once nothing is out.
     pub dead: bool,
+    /// The association that was last told to be broken.
+    pub broken: Option<Epoch>,
     writes: Vec<Writes>,
     /// What is shown of it.
     pub seen: PathSeen,
 }
 
+/// What a device shows of itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Shown {
+    pub identity: Option<Identity>,
+    pub bytes: u64,
+    pub access: Option<Access>,
+}
+
+impl Shown {
+    pub fn of(found: &Found) -> Shown {
+        Shown {
+            identity: found.identity,
+            bytes: found.bytes,
+            access: found.access,
+        }
+    }
+}
+
 impl BlockPath {
-    pub fn new(name: PathBuf, sys: PathBuf, prior: Option<Epoch>) -> BlockPath {
-        use std::os::unix::ffi::OsStrExt;
-        // A path with a NUL in it cannot have come from a directory.
-        let c_name = CString::new(name.as_os_str().as_bytes()).unwrap_or_default();
+    pub fn new(prior: Option<Epoch>) -> BlockPath {
         BlockPath {
-            c_name,
-            sys,
             file: None,
+            state: None,
             opening: false,
+            asking: false,
+            shown: Shown::default(),
+            ready: false,
+            ever_up: false,
             proving: false,
             epoch: Epoch(0),
             prior,
             out: 0,
             dead: false,
+            broken: None,
             writes: Vec::new(),
             seen: PathSeen::default(),
         }
@@ -98,19 +138,30 @@ impl BlockPath {
         }
     }
 
+    /// The kernel says that no command reaches the device: what fails says "I/O error" then, as it does for a bad place of the volume.
+    /// One small read of memory, on the way of an error only.
+    pub fn is_down(&self) -> bool {
+        let mut text = [0; 24];
+        let read = |f: &Arc<File>| f.read_at(&mut text, 0).unwrap_or(0);
+        let n = self.state.as_ref().map_or(0, read);
+        let text = std::str::from_utf8(&text[..n]).unwrap_or_default();
+        DOWN.contains(&text.trim())
+    }
+
     /// The device was deleted: reads then return nothing, and writes say "no space".
     pub fn is_gone(&self) -> bool {
-        device::size_now(&self.sys) == 0
+        self.file.as_ref().is_none_or(|f| sys::size(f) == 0)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::{Seek, Write};
 
     #[test]
     fn only_the_last_write_proves_the_end() {
-        let mut p = BlockPath::new("/dev/x".into(), "/sys/x".into(), None);
+        let mut p = BlockPath::new(None);
         let (path, epoch) = (PathId(3), Epoch(7));
         p.sent(epoch, true);
         p.sent(epoch, true);
@@ -130,8 +181,21 @@ mod tests {
     }
 
     #[test]
+    fn a_device_is_down_when_the_kernel_says_so() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        let mut p = BlockPath::new(None);
+        assert!(!p.is_down(), "nothing is known");
+        p.state = Some(Arc::new(file.reopen().unwrap()));
+        file.write_all(b"running\n").unwrap();
+        assert!(!p.is_down());
+        file.rewind().unwrap();
+        file.write_all(b"offline\n").unwrap();
+        assert!(p.is_down());
+    }
+
+    #[test]
     fn a_later_association_is_counted_apart() {
-        let mut p = BlockPath::new("/dev/x".into(), "/sys/x".into(), None);
+        let mut p = BlockPath::new(None);
         let path = PathId(0);
         p.sent(Epoch(1), true);
         assert_eq!(p.lost(path, Epoch(1)), None);

@@ -1,8 +1,8 @@
-//! The buffers of one volume's queue. Nothing recalls a command from a kernel block path, so a buffer is free only when the
+//! The buffers of one shard, for all its volumes. Nothing recalls a command from a kernel block path, so a buffer is free only when the
 //! last command that names it has come back, whatever became of the request.
 //!
 //! Each tag has a buffer. Where a command that was given up may still write into it, the tag goes on with a spare one, and
-//! the old one is parked until that command returns.
+//! the old one is parked until that command returns. Tags are counted through all volumes of the shard.
 
 use std::io;
 
@@ -16,19 +16,26 @@ pub struct Pool {
     spare: Vec<u32>,
     /// The buffer of each tag.
     of_tag: Vec<u32>,
-    /// Parked now, and at most.
-    pub parked_now: u32,
-    pub parked_max: u32,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fresh {
+    /// Nothing names it.
+    Same,
+    /// The tag goes on with another buffer, the old one is parked.
+    Other,
+    NoSpare,
 }
 
 impl Pool {
-    pub fn new(depth: u16, spares: usize, each: usize) -> io::Result<Pool> {
-        let total = usize::from(depth) + spares;
-        // SAFETY: a new private mapping; pages that are never touched take no memory.
+    /// In memory from the start: what serves I/O must not wait for a page.
+    pub fn new(tags: u32, spares: u32, each: usize) -> io::Result<Pool> {
+        let total = (tags + spares) as usize;
+        // SAFETY: a new private mapping at an address that the kernel chooses.
         let memory = unsafe {
             let (protection, flags) = (
                 libc::PROT_READ | libc::PROT_WRITE,
-                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_POPULATE,
             );
             libc::mmap(std::ptr::null_mut(), total * each, protection, flags, -1, 0)
         };
@@ -40,10 +47,8 @@ impl Pool {
             each,
             users: vec![0; total],
             parked: vec![false; total],
-            spare: (u32::from(depth)..total as u32).collect(),
-            of_tag: (0..u32::from(depth)).collect(),
-            parked_now: 0,
-            parked_max: 0,
+            spare: (tags..tags + spares).collect(),
+            of_tag: (0..tags).collect(),
         })
     }
 
@@ -53,8 +58,8 @@ impl Pool {
         unsafe { self.memory.add(buffer as usize * self.each) }
     }
 
-    pub fn of_tag(&self, tag: u16) -> u32 {
-        self.of_tag[usize::from(tag)]
+    pub fn of_tag(&self, tag: u32) -> u32 {
+        self.of_tag[tag as usize]
     }
 
     pub fn in_use(&self, buffer: u32) -> bool {
@@ -65,41 +70,36 @@ impl Pool {
         self.users[buffer as usize] += 1;
     }
 
-    /// A command that named the buffer has come back.
-    pub fn give(&mut self, buffer: u32) {
+    /// A command that named the buffer has come back; true: it was the last one, and the buffer was parked.
+    pub fn give(&mut self, buffer: u32) -> bool {
         let b = buffer as usize;
         self.users[b] -= 1;
-        if self.users[b] == 0 && std::mem::take(&mut self.parked[b]) {
-            self.parked_now -= 1;
+        let free = self.users[b] == 0 && std::mem::take(&mut self.parked[b]);
+        if free {
             self.spare.push(buffer);
         }
+        free
     }
 
     /// A buffer beside those of the tags; it comes back when its only command does.
     pub fn spare(&mut self) -> Option<u32> {
         let buffer = self.spare.pop()?;
-        self.park(buffer);
+        self.parked[buffer as usize] = true;
         Some(buffer)
     }
 
-    fn park(&mut self, buffer: u32) {
-        self.parked[buffer as usize] = true;
-        self.parked_now += 1;
-        self.parked_max = self.parked_max.max(self.parked_now);
-    }
-
-    /// Makes sure that nothing out can touch the tag's buffer; false: there is no spare.
-    pub fn fresh(&mut self, tag: u16) -> bool {
+    /// Makes sure that nothing out can touch the tag's buffer.
+    pub fn fresh(&mut self, tag: u32) -> Fresh {
         let old = self.of_tag(tag);
         if !self.in_use(old) {
-            return true;
+            return Fresh::Same;
         }
         let Some(new) = self.spare.pop() else {
-            return false;
+            return Fresh::NoSpare;
         };
-        self.park(old);
-        self.of_tag[usize::from(tag)] = new;
-        true
+        self.parked[old as usize] = true;
+        self.of_tag[tag as usize] = new;
+        Fresh::Other
     }
 }
 
@@ -124,23 +124,25 @@ mod tests {
     fn a_buffer_with_a_command_out_is_parked_and_comes_back() {
         let mut pool = Pool::new(2, 1, 4096).unwrap();
         pool.take(0);
-        assert!(pool.fresh(0));
+        assert_eq!(pool.fresh(0), Fresh::Other);
         assert_eq!(pool.of_tag(0), 2);
-        assert_eq!((pool.parked_now, pool.spare()), (1, None));
+        assert_eq!(pool.spare(), None);
         pool.take(2);
-        assert!(!pool.fresh(0), "no spare");
-        pool.give(0);
-        assert!(pool.fresh(0));
+        assert_eq!(pool.fresh(0), Fresh::NoSpare);
+        assert!(pool.give(0), "it was parked");
+        assert_eq!(pool.fresh(0), Fresh::Other);
         assert_eq!(pool.of_tag(0), 0);
-        pool.give(2);
+        assert!(pool.give(2));
         assert_eq!(pool.spare(), Some(2));
     }
 
     #[test]
     fn an_unused_buffer_stays_with_its_tag() {
         let mut pool = Pool::new(1, 1, 4096).unwrap();
-        assert!(pool.fresh(0));
+        assert_eq!(pool.fresh(0), Fresh::Same);
         assert_eq!(pool.of_tag(0), 0);
         assert_ne!(pool.address(0), pool.address(1));
+        pool.take(0);
+        assert!(!pool.give(0), "it is the tag's");
     }
 }

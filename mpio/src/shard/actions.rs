@@ -1,0 +1,182 @@
+//! Carries out the core's actions for one volume: each becomes an entry on the shard's ring, a question to the keeper, a word to a
+//! sibling, or an answer that waits in `pending` until the actions in hand are done.
+
+use super::driver::{Attempt, Driver, Kind};
+use super::inbox::Message;
+use super::keeper::Want;
+use datapath::core::{BufId, Epoch, Event, Input, Outcome, PeerMessage, Ticket};
+use datapath::ring::{Issue, Ring};
+use io_uring::{opcode, squeue, types};
+use protocol::{Instant, Op, PathId, Status, VolumeId};
+use std::os::fd::AsRawFd;
+
+/// `BLOCK_URING_CMD_DISCARD` (`linux/blkdev.h`), Linux 6.12.
+const DISCARD: u32 = 0x1200;
+
+impl Driver<'_> {
+    fn command(&self, i: &Issue, file: i32, buffer: u32) -> squeue::Entry {
+        let block = u64::from(self.v.block_bytes);
+        let (fd, offset) = (types::Fd(file), i.lba * block);
+        let length = u64::from(i.blocks) * block;
+        // Within the buffer: the kernel never asks for more than one at once.
+        let at = self.buffers.data.address(buffer);
+        let at = at.wrapping_add((u64::from(i.buf_offset) * block) as usize);
+        match i.op {
+            Op::Read => opcode::Read::new(fd, at, length as u32)
+                .offset(offset)
+                .build(),
+            Op::Write => {
+                let flags = if i.fua { libc::RWF_DSYNC } else { 0 };
+                opcode::Write::new(fd, at, length as u32)
+                    .offset(offset)
+                    .rw_flags(flags)
+                    .build()
+            }
+            Op::Flush => opcode::Fsync::new(fd)
+                .flags(types::FsyncFlags::DATASYNC)
+                .build(),
+            Op::Discard => {
+                let mut words = [0u8; 16];
+                words[..8].copy_from_slice(&length.to_ne_bytes());
+                opcode::UringCmd16::new(fd, DISCARD)
+                    .addr(Some(offset))
+                    .cmd(words)
+                    .build()
+            }
+            Op::WriteZeroes => {
+                // The first keeps the blocks allocated, the second may give them back.
+                let keeps = libc::FALLOC_FL_ZERO_RANGE | libc::FALLOC_FL_KEEP_SIZE;
+                let may = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
+                let nounmap = self.v.queue.asked(i.cookie as u16).nounmap;
+                opcode::Fallocate::new(fd, length)
+                    .offset(offset)
+                    .mode(if nounmap { keeps } else { may })
+                    .build()
+            }
+        }
+    }
+}
+
+impl Ring for Driver<'_> {
+    fn issue(&mut self, now: Instant, i: Issue) {
+        let tag = i.cookie as u16;
+        let p = &self.v.paths[usize::from(i.path.0)];
+        let epoch = p.epoch;
+        let file = p.file.as_ref().map(|f| f.as_raw_fd());
+        // A read that is sent again must not share its buffer with the attempt that was given up.
+        let fresh = i.op != Op::Read || self.fresh(tag);
+        let (Some(file), true) = (file, fresh) else {
+            let errno = if file.is_none() {
+                libc::ENOLINK
+            } else {
+                libc::ENOMEM
+            };
+            return self.v.pending.push_back(Input::Done {
+                path: i.path,
+                ticket: i.ticket,
+                status: Status::Errno(errno),
+            });
+        };
+        let buffer = self.buffers.data.of_tag(self.tag(tag));
+        let moves = matches!(i.op, Op::Read | Op::Write);
+        let attempt = Attempt {
+            sent_at: now,
+            path: i.path.0,
+            epoch,
+            ticket: i.ticket,
+            buffer,
+            result: if moves {
+                i.blocks * self.v.block_bytes
+            } else {
+                0
+            },
+            mutates: i.op.mutates(),
+        };
+        let entry = self.command(&i, file, buffer);
+        let index = self.open(Kind::Command, attempt);
+        let data = Kind::Command.pack(self.v.index, index);
+        self.push(entry.user_data(data));
+    }
+
+    fn probe(&mut self, now: Instant, path: PathId, ticket: Ticket, _volume: VolumeId) {
+        let has = self.v.paths[usize::from(path.0)].file.is_some();
+        let Some(buffer) = has.then(|| self.buffers.small.spare()).flatten() else {
+            let status = Status::Errno(libc::ENOMEM);
+            return self.v.pending.push_back(Input::ProbeDone {
+                path,
+                ticket,
+                status,
+            });
+        };
+        self.ask(path.0, Want::Look);
+        self.read_block(now, Kind::Probe, path.0, buffer, ticket);
+    }
+
+    fn complete(&mut self, now: Instant, cookie: u64, outcome: Outcome) {
+        let tag = cookie as u16;
+        let asked = self.v.queue.asked(tag);
+        let took = now.since(self.v.asked_at[usize::from(tag)]);
+        let result = match (outcome, asked.op) {
+            (Outcome::Ok, Some(Op::Read | Op::Write)) => (asked.sectors << 9) as i32,
+            // What moves no data may be larger than this number.
+            (Outcome::Ok, _) => 0,
+            (Outcome::Errno(errno), _) => -errno,
+        };
+        self.v.served.note(asked.op, result, took);
+        self.commit(tag, result);
+    }
+
+    fn release(&mut self, _now: Instant, _ticket: Ticket, _buf: BufId) {}
+
+    fn connect(&mut self, now: Instant, path: PathId, epoch: Epoch) {
+        self.v.paths[usize::from(path.0)].epoch = epoch;
+        self.let_go(path.0);
+        let p = &mut self.v.paths[usize::from(path.0)];
+        if std::mem::take(&mut p.ready) && p.file.is_some() {
+            return self.prove(now, path.0);
+        }
+        if p.opening {
+            return;
+        }
+        p.opening = true;
+        self.ask(path.0, Want::Open);
+    }
+
+    fn disconnect(&mut self, _now: Instant, path: PathId, epoch: Epoch) {
+        // The file stays open: nothing but its commands' return proves their end, and one that is stuck would make a new exclusive
+        // open fail with EBUSY.
+        let proof = self.v.paths[usize::from(path.0)].lost(path, epoch);
+        self.v.pending.extend(proof);
+        self.let_go(path.0);
+    }
+
+    fn fence(&mut self, _now: Instant, _via: PathId, target: PathId, epoch: Epoch) {
+        self.v.pending.push_back(Input::FenceFailed {
+            path: target,
+            epoch,
+        });
+    }
+
+    fn refresh(&mut self, _now: Instant, path: PathId) {
+        self.v.paths[usize::from(path.0)].asking = true;
+        self.ask(path.0, Want::States);
+    }
+
+    fn peer(&mut self, _now: Instant, message: PeerMessage) {
+        let only = match message {
+            PeerMessage::DoubtNoted { shard, .. } => Some(shard),
+            _ => None,
+        };
+        for (shard, outbox) in self.links.shards.iter().enumerate() {
+            let shard = shard as u16;
+            if shard != self.links.shard && only.is_none_or(|o| o == shard) {
+                let volume = self.v.index;
+                outbox.send(Message::Peer { volume, message });
+            }
+        }
+    }
+
+    fn event(&mut self, _now: Instant, event: Event) {
+        super::log::tell(self.v, &event);
+    }
+}

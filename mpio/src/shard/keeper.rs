@@ -1,0 +1,365 @@
+//! The devices of all volumes: opened once, exclusively, for every shard (an exclusive open is exclusive within a process too, and
+//! what proves a dead daemon's commands gone is that *no* file of it is open any more), and looked at: who they are, how large, with
+//! what access. All of that may block, for as long as a device likes, so it is done by threads of the keeper's; a device has at
+//! most one of them at a time.
+
+use super::inbox::{Message, Outbox};
+use crate::alua::Source;
+use crate::{device, sys};
+use protocol::{Access, Identity};
+use std::collections::VecDeque;
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
+use std::time::{Duration, Instant};
+
+/// Devices with access states are looked at this often even when nothing asks.
+const SWEEP: Duration = Duration::from_secs(1);
+/// What an array said of the access is not asked again for so long: several shards ask at once.
+const FRESH: Duration = Duration::from_millis(20);
+/// Threads that stay when there is nothing to do.
+const IDLE_MAX: usize = 2;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Want {
+    /// The file, with all that is told of the device.
+    Open,
+    /// Who it is; access as it was last told.
+    Look,
+    /// Access now, because the core asked.
+    States,
+    /// Access now; told to the core where it changed.
+    Sweep,
+}
+
+/// What a device shows.
+#[derive(Clone, Debug)]
+pub struct Found {
+    pub file: Arc<File>,
+    /// The kernel's word on the device, to be read at any time.
+    pub state: Option<Arc<File>>,
+    pub identity: Option<Identity>,
+    pub bytes: u64,
+    /// `None`: the device has no access states.
+    pub access: Option<Access>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Told {
+    pub volume: u16,
+    pub path: u16,
+    pub want: Want,
+    /// Or why not: an errno.
+    pub found: Result<Found, i32>,
+}
+
+#[derive(Debug)]
+struct Slot {
+    volume: u16,
+    path: u16,
+    name: Option<PathBuf>,
+    /// Where the device sits, whatever name it gets when it comes back there.
+    address: Option<PathBuf>,
+    file: Weak<File>,
+    asked: Vec<(u16, Want)>,
+    busy: bool,
+    source: Source,
+    access: Option<Access>,
+    access_at: Option<Instant>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    slots: Vec<Slot>,
+    ready: VecDeque<usize>,
+    closing: Vec<Arc<File>>,
+    swept_at: Option<Instant>,
+    idle: usize,
+    threads: usize,
+    over: bool,
+}
+
+#[derive(Debug)]
+pub struct Keeper {
+    inner: Mutex<Inner>,
+    more: Condvar,
+    shards: Vec<Outbox>,
+}
+
+impl Keeper {
+    /// `volumes`: the devices of each, by path; `None` where a path may be added later.
+    pub fn new(volumes: Vec<Vec<Option<PathBuf>>>, shards: Vec<Outbox>) -> Arc<Keeper> {
+        let mut slots = Vec::new();
+        for (volume, names) in volumes.into_iter().enumerate() {
+            for (path, name) in names.into_iter().enumerate() {
+                slots.push(Slot {
+                    volume: volume as u16,
+                    path: path as u16,
+                    address: name.as_deref().and_then(device::address),
+                    name,
+                    file: Weak::new(),
+                    asked: Vec::new(),
+                    busy: false,
+                    source: Source::None,
+                    access: None,
+                    access_at: None,
+                });
+            }
+        }
+        Arc::new(Keeper {
+            inner: Mutex::new(Inner {
+                slots,
+                ..Inner::default()
+            }),
+            more: Condvar::new(),
+            shards,
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    /// The answer comes to the shard as `Message::Told`. Never blocks for longer than a look at a list.
+    pub fn ask(self: &Arc<Self>, shard: u16, volume: u16, path: u16, want: Want) {
+        let mut inner = self.lock();
+        let Some(at) = inner.find(volume, path) else {
+            return;
+        };
+        if !inner.slots[at].asked.contains(&(shard, want)) {
+            inner.slots[at].asked.push((shard, want));
+            inner.make_ready(at);
+        }
+        self.call(inner);
+    }
+
+    /// A file that a shard needs no longer: closed by a thread that may wait for it.
+    pub fn give_back(self: &Arc<Self>, file: Arc<File>) {
+        let mut inner = self.lock();
+        inner.closing.push(file);
+        self.call(inner);
+    }
+
+    /// A thread for each device that has something to do, up to one for all: most often one does it all.
+    fn call(self: &Arc<Self>, mut inner: MutexGuard<'_, Inner>) {
+        let waiting = inner.ready.len() + inner.closing.len();
+        if waiting > inner.idle && inner.threads <= inner.slots.len() {
+            inner.threads += 1;
+            let keeper = self.clone();
+            let thread = std::thread::Builder::new()
+                .name("keeper".into())
+                .stack_size(128 << 10)
+                .spawn(move || keeper.work());
+            if thread.is_err() {
+                inner.threads -= 1;
+            }
+        }
+        drop(inner);
+        self.more.notify_one();
+    }
+
+    /// No thread begins anything any more.
+    pub fn end(&self) {
+        self.lock().over = true;
+        self.more.notify_all();
+    }
+
+    fn work(&self) {
+        let mut inner = self.lock();
+        while !inner.over {
+            if let Some(file) = inner.closing.pop() {
+                drop(inner);
+                drop(file);
+                inner = self.lock();
+                continue;
+            }
+            if let Some(at) = inner.ready.pop_front() {
+                inner = self.serve(inner, at);
+                continue;
+            }
+            if inner.idle >= IDLE_MAX {
+                break;
+            }
+            inner.idle += 1;
+            let (back, _) = self
+                .more
+                .wait_timeout(inner, SWEEP)
+                .unwrap_or_else(|e| e.into_inner());
+            inner = back;
+            inner.idle -= 1;
+            inner.sweep(self.shards.len() as u16);
+        }
+        inner.threads -= 1;
+    }
+
+    fn serve<'a>(&'a self, mut inner: MutexGuard<'a, Inner>, at: usize) -> MutexGuard<'a, Inner> {
+        let slot = &mut inner.slots[at];
+        slot.busy = true;
+        let asked = std::mem::take(&mut slot.asked);
+        let mut job = Job {
+            name: slot.name.clone(),
+            address: slot.address.clone(),
+            file: slot.file.upgrade(),
+            source: slot.source,
+            access: slot.access,
+            access_at: slot.access_at,
+        };
+        let (volume, path) = (slot.volume, slot.path);
+        drop(inner);
+        let opens = asked.iter().any(|(_, want)| *want == Want::Open);
+        let now = [Want::States, Want::Sweep];
+        let states = asked.iter().any(|(_, want)| now.contains(want));
+        let found = job.run(opens, states);
+        let file = found
+            .as_ref()
+            .map_or(Weak::new(), |f| Arc::downgrade(&f.file));
+        for (shard, want) in asked {
+            if let Some(outbox) = self.shards.get(usize::from(shard)) {
+                outbox.send(Message::Told(Told {
+                    volume,
+                    path,
+                    want,
+                    found: found.clone(),
+                }));
+            }
+        }
+        let mut inner = self.lock();
+        let slot = &mut inner.slots[at];
+        if file.strong_count() > 0 {
+            slot.file = file;
+        }
+        slot.busy = false;
+        (slot.source, slot.access, slot.access_at) = (job.source, job.access, job.access_at);
+        if !slot.asked.is_empty() {
+            inner.ready.push_back(at);
+        }
+        // This may be the last holder of a file that every shard has given back meanwhile.
+        drop(inner);
+        drop((found, job));
+        self.lock()
+    }
+}
+
+impl Inner {
+    fn find(&self, volume: u16, path: u16) -> Option<usize> {
+        let is = |s: &Slot| (s.volume, s.path) == (volume, path);
+        self.slots.iter().position(is)
+    }
+
+    fn make_ready(&mut self, at: usize) {
+        if !self.slots[at].busy && !self.ready.contains(&at) {
+            self.ready.push_back(at);
+        }
+    }
+
+    fn sweep(&mut self, shards: u16) {
+        let now = Instant::now();
+        if self.swept_at.is_some_and(|at| now < at + SWEEP) {
+            return;
+        }
+        self.swept_at = Some(now);
+        for at in 0..self.slots.len() {
+            let slot = &mut self.slots[at];
+            if slot.source == Source::None || slot.file.strong_count() == 0 || slot.busy {
+                continue;
+            }
+            slot.asked.extend((0..shards).map(|s| (s, Want::Sweep)));
+            self.make_ready(at);
+        }
+    }
+}
+
+/// What is done for one device, without the lock.
+struct Job {
+    name: Option<PathBuf>,
+    address: Option<PathBuf>,
+    file: Option<Arc<File>>,
+    source: Source,
+    access: Option<Access>,
+    access_at: Option<Instant>,
+}
+
+impl Job {
+    fn run(&mut self, opens: bool, states: bool) -> Result<Found, i32> {
+        let file = match self.file.take() {
+            Some(file) if sys::size(&file) > 0 => file,
+            // Its device is gone, and some shard has commands out on it.
+            Some(_) if opens => return Err(libc::EBUSY),
+            None if opens => Arc::new(self.open()?),
+            _ => return Err(libc::ENODEV),
+        };
+        let meta = file
+            .metadata()
+            .map_err(|e| e.raw_os_error().unwrap_or(libc::EIO))?;
+        // Of the open file, not of its name.
+        let (major, minor) = (libc::major(meta.rdev()), libc::minor(meta.rdev()));
+        let sys = PathBuf::from(format!("/sys/dev/block/{major}:{minor}"));
+        if opens {
+            self.source = Source::of(&sys);
+            self.access_at = None;
+        }
+        if opens || states && self.access_at.is_none_or(|at| at.elapsed() > FRESH) {
+            // What cannot be told now stays as it was told.
+            if let Some(access) = self.source.read(&sys, &file) {
+                self.access = Some(access);
+            } else if opens {
+                self.access = None;
+            }
+            self.access_at = Some(Instant::now());
+        }
+        let state = opens.then(|| File::open(sys.join("device/state")).ok());
+        Ok(Found {
+            state: state.flatten().map(Arc::new),
+            identity: device::wwid(&sys).map(|w| device::identity(&w)),
+            bytes: sys::size(&file),
+            access: self.access,
+            file,
+        })
+    }
+
+    fn open(&self) -> Result<File, i32> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true);
+        options.custom_flags(libc::O_DIRECT | libc::O_EXCL | libc::O_CLOEXEC);
+        let errno = |e: &std::io::Error| e.raw_os_error().unwrap_or(libc::EIO);
+        let name = self.name.as_deref().ok_or(libc::ENODEV)?;
+        match options.open(name) {
+            Err(e) if [libc::ENOENT, libc::ENXIO, libc::ENODEV].contains(&errno(&e)) => {
+                // It may be back under another name.
+                let found = self.address.as_deref().and_then(device::at_address);
+                let found = found.ok_or(libc::ENODEV)?;
+                options.open(found).map_err(|e| errno(&e))
+            }
+            done => done.map_err(|e| errno(&e)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::inbox::Inbox;
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_opened_is_told_to_who_asked() {
+        let (outbox, inbox) = Inbox::new().unwrap();
+        let names = vec![vec![Some(PathBuf::from("/dev/there-is-none")), None]];
+        let keeper = Keeper::new(names, vec![outbox]);
+        for path in 0..2 {
+            keeper.ask(0, 0, path, Want::Open);
+        }
+        let mut told = Vec::new();
+        let until = Instant::now() + Duration::from_secs(10);
+        while told.len() < 2 && Instant::now() < until {
+            match inbox.next() {
+                Some(Message::Told(t)) => told.push((t.path, t.want, t.found.unwrap_err())),
+                _ => std::thread::sleep(Duration::from_millis(1)),
+            }
+        }
+        told.sort_by_key(|t| t.0);
+        let wanted = |path| (path, Want::Open, libc::ENODEV);
+        assert_eq!(told, [wanted(0), wanted(1)]);
+        keeper.end();
+    }
+}
