@@ -14,9 +14,9 @@ set -- $paths
 {
     printf '[daemon]\nsocket = "%s"\nshards = 2\n' $socket
     volume db $paths
-    volume log $others
+    volume log $(echo "$others" | head -3)
 } >/tmp/mpio.toml
-for chapter in ${CHAPTERS:-start faults plug alua files killed stuck}; do
+for chapter in ${CHAPTERS:-start faults plug alua files killed stuck many}; do
     . /suite/$chapter.sh
 done
 [ $failed = 0 ] || { tail -60 /tmp/serve.err; mpio status --socket $socket; dmesg | tail -20; }

@@ -55,12 +55,12 @@ refused() { # NAME TEXT: the daemon must not start with /tmp/bad.toml, and say w
     if timeout 20 mpio serve --config /tmp/bad.toml >/tmp/bad.out 2>&1; then fail "$1" "it runs"; return; fi
     if grep -q "$2" /tmp/bad.out; then ok "$1"; else fail "$1" "$(cat /tmp/bad.out)"; fi
 }
-usable() { # how many paths of the first volume are usable
+usable() { # [NUMBER]: how many paths of the first (or that) volume are usable
     mpio status --socket $socket >/tmp/status
-    awk '/^[^ ]/ { n++ } n == 1' /tmp/status | grep -cE '^  /dev/.* usable +up '
+    awk -v at="${1:-1}" '/^[^ ]/ { n++ } n == at' /tmp/status | grep -cE '^  /dev/.* usable +up '
 }
-wait_usable() { # NUMBER TENTHS
-    for _ in $(seq "$2"); do [ "$(usable)" = "$1" ] && return; sleep 0.1; done
+wait_usable() { # NUMBER TENTHS [VOLUME]
+    for _ in $(seq "$2"); do [ "$(usable "${3:-1}")" = "$1" ] && return; sleep 0.1; done
     cat /tmp/status
     return 1
 }

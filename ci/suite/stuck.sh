@@ -3,6 +3,8 @@
 # longest of each, in milliseconds.
 stuck=$(devices_of 0 | head -1)
 hctl=$(basename "$(readlink -f /sys/block/${stuck##*/}/device)")
+# The kernel's own timer ends what is stuck after the test, and before the next one needs the device.
+echo 15 >/sys/block/${stuck##*/}/device/timeout
 load() { # NAME RW OFFSET SIZE
     fio --name="$1" --filename="$dev" --rw="$2" --bs=4k --iodepth=8 --ioengine=io_uring --direct=1 --offset="$3" --size="$4" \
         --time_based --runtime=8 --eta=never --minimal >/tmp/"$1".out 2>&1

@@ -123,6 +123,10 @@ pub enum PathCommand {
         #[command(flatten)]
         ask: Ask,
     },
+    /// A further device of the volume becomes a path
+    Add(OnePath),
+    /// A path gets no more I/O; its device is closed when nothing is out on it
+    Remove(OnePath),
     /// Use a path as its state allows
     Enable(OnePath),
     /// Use a path only while no enabled one is usable

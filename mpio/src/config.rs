@@ -130,7 +130,7 @@ impl From<Fence> for FencePolicy {
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Volume {
     pub name: String,

@@ -7,6 +7,7 @@ mod control;
 mod device;
 mod front;
 mod identity;
+mod plane;
 mod run;
 mod seen;
 mod serve;

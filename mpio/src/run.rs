@@ -126,6 +126,14 @@ fn path(command: PathCommand) -> Result<(), RunError> {
             let view = view(&ask, volume.as_deref())?;
             return show(&ask, &view, status::path_list);
         }
+        PathCommand::Add(OnePath { volume, path, ask }) => {
+            let device = path.into();
+            return order(&ask, &Request::AddPath { volume, device });
+        }
+        PathCommand::Remove(OnePath { volume, path, ask }) => {
+            let device = path.into();
+            return order(&ask, &Request::RemovePath { volume, device });
+        }
         PathCommand::Enable(one) => (one, Wish::Enabled),
         PathCommand::Standby(one) => (one, Wish::Standby),
         PathCommand::Fail(one) => (one, Wish::Failed),

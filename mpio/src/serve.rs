@@ -7,6 +7,7 @@ use crate::control::directory::{Directory, Entry};
 use crate::control::{Control, ShardEnd};
 use crate::device::{self, Device, DeviceError, Limits};
 use crate::front::{Front, FrontError, Queue, Wanted};
+use crate::plane::{self, Plane};
 use crate::seen::{Notes, Shown};
 use crate::shard::{
     BlockPath, Buffers, Inbox, Keeper, Links, Message, Outbox, Parts, Pool, SMALL_BYTES, Served,
@@ -29,6 +30,8 @@ const BUFFER_BYTES_MIN: u32 = 16 << 10;
 const MEMORY_BYTES: u64 = 256 << 20;
 /// Buffers of a shard beside those of its tags, in place of those that a stuck command may touch: as many as there are tags, up to this.
 const SPARES_MAX: u32 = 256;
+/// Places of a volume for paths that are added while it is served.
+const PLACES: usize = 4;
 /// Events that may wait for the control side.
 const NOTES: usize = 4096;
 /// Small buffers of a path: for the reads that probe it, of which some may be stuck.
@@ -79,6 +82,18 @@ const EPOCHS: u32 = 1 << 16;
 impl Plan {
     fn first_epoch(&self) -> dp::Epoch {
         dp::Epoch(self.generation * EPOCHS)
+    }
+
+    /// The paths there are, and places for more.
+    fn places(&self) -> usize {
+        (self.devices.len() + PLACES).min(dp::PATHS_MAX)
+    }
+
+    /// The device of each place.
+    fn names(&self) -> Vec<Option<PathBuf>> {
+        let mut names: Vec<_> = self.devices.iter().map(|d| Some(d.path.clone())).collect();
+        names.resize(self.places(), None);
+        names
     }
 
     /// What the dead daemon may have left on each path.
@@ -244,7 +259,7 @@ impl Shape {
         }
         let tags = plans.iter().map(|p| u32::from(p.depth)).sum();
         let spares = SPARES_MAX.min(tags);
-        let paths = plans.iter().map(|p| p.devices.len() as u32).sum::<u32>();
+        let paths = plans.iter().map(|p| p.places() as u32).sum::<u32>();
         let all = u64::from(tags + spares) * u64::from(shards);
         let (mut buffer_bytes, least) = wanted;
         while u64::from(buffer_bytes) * all > MEMORY_BYTES && buffer_bytes > BUFFER_BYTES_MIN {
@@ -293,11 +308,9 @@ fn core(config: &Config, plan: &Plan, shape: Shape, shard: u16) -> dp::Config {
             blocks: plan.bytes / u64::from(plan.limits.block_bytes),
             max_blocks: shape.buffer_bytes / plan.limits.block_bytes,
         }],
-        paths: plan
-            .devices
-            .iter()
-            .map(|_| dp::PathConfig {
-                present: true,
+        paths: (0..plan.places())
+            .map(|place| dp::PathConfig {
+                present: place < plan.devices.len(),
                 distance: 10,
             })
             .collect(),
@@ -326,12 +339,16 @@ pub fn serve(config: &Config) -> Result<(), ServeError> {
             ),
         });
     }
-    let continued = |v: &config::Volume| {
-        let plan = plan(v)?;
-        match before.of(&v.name) {
-            Some(left) => plan.continuing(left),
-            None => Ok(plan),
+    let continued = |v: &config::Volume| match before.of(&v.name) {
+        Some(left) => {
+            let mut v = v.clone();
+            // Those that were added while the dead daemon served.
+            let added = left.paths.iter().filter(|p| p.exists());
+            let added: Vec<_> = added.filter(|p| !v.paths.contains(p)).cloned().collect();
+            v.paths.extend(added);
+            plan(&v)?.continuing(left)
         }
+        None => plan(v),
     };
     let plans = config
         .volumes
@@ -368,7 +385,13 @@ pub fn serve(config: &Config) -> Result<(), ServeError> {
     }
     let (stop, stops) = mpsc::channel();
     signals(stop.clone())?;
-    let names = directory(config, &plans, &fronts);
+    let names = Arc::new(directory(config, &plans, &fronts).into());
+    let volumes = plans.iter().map(|p| plane::Served {
+        wwid: p.wwid.clone(),
+        bytes: p.bytes,
+        block_bytes: p.limits.block_bytes,
+    });
+    let volumes = volumes.collect();
     let (notes, book) = Notes::new(NOTES);
     let spawned = spawn(config, plans, &fronts, shape, &notes, &stop);
     let (shards, keeper) = match spawned {
@@ -379,8 +402,13 @@ pub fn serve(config: &Config) -> Result<(), ServeError> {
         }
     };
     let control = Control {
-        names: Arc::new(names.into()),
+        names,
         shards: shards.iter().map(Running::end).collect(),
+        change: {
+            let outboxes = shards.iter().map(|s| s.outbox.clone()).collect();
+            let plane = Plane::new(keeper.clone(), outboxes, volumes, state, state_file.clone());
+            Box::new(move |change| plane.change(change))
+        },
         stop: stop.clone(),
     };
     control
@@ -417,7 +445,7 @@ fn directory(config: &Config, plans: &[Plan], fronts: &[Front]) -> Directory {
         name: p.name.clone(),
         device: front.path(),
         identity: p.wwid.clone(),
-        paths: p.devices.iter().map(|d| Some(d.path.clone())).collect(),
+        paths: p.names(),
     };
     Directory {
         policy: crate::config::policy_name(config.datapath.policy).into(),
@@ -517,8 +545,8 @@ fn spawn(
         outboxes.push(outbox);
         inboxes.push(inbox);
     }
-    let names = |p: &Plan| p.devices.iter().map(|d| Some(d.path.clone())).collect();
-    let keeper = Keeper::new(plans.iter().map(names).collect(), outboxes.clone());
+    let names = plans.iter().map(Plan::names).collect();
+    let keeper = Keeper::new(names, outboxes.clone());
     let began = std::time::Instant::now();
     let mut all = Vec::new();
     for (shard, inbox) in inboxes.into_iter().enumerate() {
@@ -597,12 +625,12 @@ fn served(
             volume: volume(),
             source,
         })?;
-        let path = |_| BlockPath::new(p.prior());
+        let path = |place| BlockPath::new(p.prior().filter(|_| place < p.devices.len()));
         let io = VolumeIo::new(
             at as u16,
             queue,
             first_tag,
-            p.devices.iter().map(path).collect(),
+            (0..p.places()).map(path).collect(),
             p.limits.block_bytes,
             p.bytes,
             notes.clone(),

@@ -5,6 +5,7 @@
 use super::Control;
 use super::protocol::{Answer, Refusal, Request, Wish, refused};
 use super::view::View;
+use crate::plane::{Change, PlaneError};
 use datapath::core::Input;
 use datapath::core::path::Admin as PathAdmin;
 use protocol::{PathId, VolumeId};
@@ -140,6 +141,8 @@ impl Control {
                 Ok("stopping".into())
             }
             Request::Path { volume, path, to } => self.wish(&volume, &path, to).await,
+            Request::AddPath { volume, device } => self.add_path(&volume, device),
+            Request::RemovePath { volume, device } => self.remove_path(&volume, device),
             Request::FailQueued { volume } => self.fail_queued(&volume).await,
             Request::TakeSize { volume } => self.take_size(&volume).await,
         };
@@ -158,6 +161,34 @@ impl Control {
         let names = self.names();
         let found = names.volume(name).map(|(at, v)| (at, v.device.clone()));
         found.map_err(|e| Box::new(refused(Refusal::Name, e.to_string())))
+    }
+
+    /// Where the device is a path already, nothing changes.
+    fn add_path(&self, volume: &str, device: PathBuf) -> Result<String, Box<Answer>> {
+        let (at, _) = self.volume(volume)?;
+        let change = Change::Add {
+            volume: at,
+            device: device.clone(),
+        };
+        let refuse = |e: PlaneError| Box::new(refused(Refusal::Device, e.to_string()));
+        let place = usize::from((self.change)(change).map_err(refuse)?);
+        let what = format!("{}: {} is a path", volume, device.display());
+        let mut names = self.names.write().unwrap_or_else(|e| e.into_inner());
+        let paths = &mut names.volumes[usize::from(at)].paths;
+        if paths.len() <= place {
+            paths.resize(place + 1, None);
+        }
+        paths[place] = Some(device);
+        Ok(what)
+    }
+
+    fn remove_path(&self, volume: &str, device: PathBuf) -> Result<String, Box<Answer>> {
+        let (at, _) = self.volume(volume)?;
+        let what = format!("{}: {} is no path any more", volume, device.display());
+        let change = Change::Remove { volume: at, device };
+        let refuse = |e: PlaneError| Box::new(refused(Refusal::Device, e.to_string()));
+        (self.change)(change).map_err(refuse)?;
+        Ok(what)
     }
 
     async fn wish(&self, volume: &str, path: &str, to: Wish) -> Result<String, Box<Answer>> {
@@ -284,6 +315,21 @@ mod tests {
             assert_eq!(refused.exit_code(), 2);
         }
         let volume = || "db".to_string();
+        let device = || PathBuf::from("/dev/sdz");
+        let add = |volume: &str| Request::AddPath {
+            volume: volume.into(),
+            device: device(),
+        };
+        let Ok(Answer::Done { what }) = ask(&socket, &add("db")) else {
+            panic!("it is not added")
+        };
+        assert_eq!(what, "db: /dev/sdz is a path");
+        assert!(ask(&socket, &add("none")).is_err());
+        let remove = Request::RemovePath {
+            volume: "db".into(),
+            device: device(),
+        };
+        assert!(ask(&socket, &remove).is_err(), "the other side refuses");
         ask(&socket, &Request::FailQueued { volume: volume() }).unwrap();
         ask(&socket, &Request::TakeSize { volume: volume() }).unwrap();
         assert_eq!(d.heard().len(), 6);

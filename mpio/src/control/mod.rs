@@ -15,6 +15,7 @@ pub mod status;
 pub mod sysfs;
 pub mod view;
 
+use crate::plane::{Change, PlaneError};
 use crate::seen::{Notebook, Shown, Snapshot};
 use datapath::core::Input;
 use directory::{Directory, Names};
@@ -37,6 +38,8 @@ pub struct Control {
     pub names: Names,
     pub shards: Vec<ShardEnd>,
     pub stop: Sender<()>,
+    /// Adds a path to a volume, or takes one away; says which place among its paths it has, or had.
+    pub change: Box<dyn Fn(Change) -> Result<u16, PlaneError> + Send + Sync>,
 }
 
 impl Control {
@@ -159,6 +162,10 @@ pub mod tests {
             names: Arc::new(directory::example().into()),
             shards: shards.map(|(at, s)| shard(at, s, heard.clone())).collect(),
             stop,
+            change: Box::new(|change| match change {
+                Change::Add { .. } => Ok(2),
+                Change::Remove { device, .. } => Err(PlaneError::NoPath { device }),
+            }),
         };
         control.start(&admin, book).unwrap();
         Daemon {

@@ -4,6 +4,7 @@
 use super::view::View;
 use datapath::core::path::Admin;
 use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
 
 /// The longest line that either side reads.
 pub const LINE_MAX: u64 = 16 << 20;
@@ -17,6 +18,14 @@ pub enum Request {
         volume: String,
         path: String,
         to: Wish,
+    },
+    AddPath {
+        volume: String,
+        device: PathBuf,
+    },
+    RemovePath {
+        volume: String,
+        device: PathBuf,
     },
     FailQueued {
         volume: String,
@@ -68,6 +77,8 @@ pub enum Refusal {
     Name,
     /// Neither root nor the daemon's owner.
     Permission,
+    /// The device is no path, or cannot be one.
+    Device,
     /// It was asked for and did not come about in time.
     Late,
 }

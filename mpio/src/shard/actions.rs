@@ -7,11 +7,14 @@ use super::keeper::Want;
 use datapath::core::{BufId, Epoch, Event, Input, Outcome, PeerMessage, Ticket};
 use datapath::ring::{Issue, Ring};
 use io_uring::{opcode, squeue, types};
-use protocol::{Instant, Op, PathId, Status, VolumeId};
+use protocol::{Duration, Instant, Op, PathId, Status, VolumeId};
 use std::os::fd::AsRawFd;
 
 /// `BLOCK_URING_CMD_DISCARD` (`linux/blkdev.h`), Linux 6.12.
 const DISCARD: u32 = 0x1200;
+
+/// A device that is probed is looked at this often.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 impl Driver<'_> {
     fn command(&self, i: &Issue, file: i32, buffer: u32) -> squeue::Entry {
@@ -108,7 +111,12 @@ impl Ring for Driver<'_> {
                 status,
             });
         };
-        self.ask(path.0, Want::Look);
+        // A path that is idle is probed ten times a second; who it leads to is the kernel's memory of it, and read less often.
+        let p = &mut self.v.paths[usize::from(path.0)];
+        if now >= p.look_at {
+            p.look_at = now + LOOK_EVERY;
+            self.ask(path.0, Want::Look);
+        }
         self.read_block(now, Kind::Probe, path.0, buffer, ticket);
     }
 

@@ -320,6 +320,9 @@ impl Driver<'_> {
 
     fn answered(&mut self, now: Instant, kind: Kind, index: u32, result: i32) -> Option<Input> {
         let a = self.close(kind, index);
+        if self.v.paths[usize::from(a.path)].leaving {
+            self.let_go(a.path);
+        }
         let status = match result {
             n if n == a.result as i32 => Status::Ok,
             // A short result may be a partial failure: never told as success, tried again as a whole.
@@ -371,7 +374,7 @@ impl Driver<'_> {
         let p = &mut self.v.paths[usize::from(a.path)];
         p.proving = false;
         let epoch = p.epoch;
-        if result == a.result as i32 && p.file.is_some() {
+        if result == a.result as i32 && p.file.is_some() && !p.leaving {
             self.v.stands(a.path);
             return None;
         }
@@ -390,8 +393,11 @@ impl Driver<'_> {
                 p.opening = false;
                 let epoch = p.epoch;
                 let found = match found {
-                    Ok(found) => found,
-                    _ => {
+                    Ok(found) if !p.leaving => found,
+                    other => {
+                        if let Ok(found) = other {
+                            self.links.keeper.give_back(found.file);
+                        }
                         let path = PathId(told.path);
                         return self.v.pending.push_back(Input::Refused { path, epoch });
                     }
@@ -492,10 +498,11 @@ impl Driver<'_> {
         self.push(entry.user_data(data));
     }
 
-    /// The file of a deleted device is of no use, even when a device of the same name comes back.
+    /// The file of a deleted device is of no use, even when a device of the same name comes back; nor is that of a path that was
+    /// removed.
     pub(super) fn let_go(&mut self, path: u16) {
         let p = &mut self.v.paths[usize::from(path)];
-        if p.out > 0 || !(p.dead || p.is_gone()) {
+        if p.out > 0 || !(p.leaving || p.dead || p.is_gone()) {
             return;
         }
         if let Some(file) = p.file.take() {

@@ -14,6 +14,10 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 pub enum Message {
     /// Of the sibling core of the same volume. In order, once each.
     Peer { volume: u16, message: PeerMessage },
+    /// The slot has a device from now on.
+    AddPath { volume: u16, path: u16 },
+    /// No more I/O on this path; its file is closed when nothing is out on it.
+    RemovePath { volume: u16, path: u16 },
     /// The operator's word for one core.
     Operator { volume: u16, input: Input },
     /// The keeper's answer.

@@ -10,7 +10,7 @@ use protocol::{Access, Identity};
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
 use std::time::{Duration, Instant};
 
@@ -61,6 +61,8 @@ struct Slot {
     name: Option<PathBuf>,
     /// Where the device sits, whatever name it gets when it comes back there.
     address: Option<PathBuf>,
+    /// By the operator.
+    removed: bool,
     file: Weak<File>,
     asked: Vec<(u16, Want)>,
     busy: bool,
@@ -98,6 +100,7 @@ impl Keeper {
                     path: path as u16,
                     address: name.as_deref().and_then(device::address),
                     name,
+                    removed: false,
                     file: Weak::new(),
                     asked: Vec::new(),
                     busy: false,
@@ -139,6 +142,39 @@ impl Keeper {
         let mut inner = self.lock();
         inner.closing.push(file);
         self.call(inner);
+    }
+
+    /// The slot for a device that is added: one that has its name, or its place, or never had a device, or whose device was removed and has
+    /// no command out any more.
+    pub fn slot_for(&self, volume: u16, name: &Path) -> Option<u16> {
+        let mut inner = self.lock();
+        let address = device::address(name);
+        let of_volume = |s: &Slot| s.volume == volume;
+        let same = |s: &Slot| {
+            of_volume(s)
+                && (s.name.as_deref() == Some(name)
+                    || (s.address.is_some() && s.address == address))
+        };
+        let unused = |s: &Slot| {
+            of_volume(s) && (s.name.is_none() || s.removed && s.file.strong_count() == 0)
+        };
+        let slots = &mut inner.slots;
+        let at = slots.iter().position(same);
+        let at = at.or_else(|| slots.iter().position(unused))?;
+        let slot = &mut slots[at];
+        slot.name = Some(name.into());
+        slot.address = address;
+        slot.removed = false;
+        Some(slot.path)
+    }
+
+    /// The slot that has this device, which is removed.
+    pub fn remove(&self, volume: u16, name: &Path) -> Option<u16> {
+        let mut inner = self.lock();
+        let has = |s: &&mut Slot| s.volume == volume && s.name.as_deref() == Some(name);
+        let slot = inner.slots.iter_mut().find(has)?;
+        slot.removed = true;
+        Some(slot.path)
     }
 
     /// A thread for each device that has something to do, up to one for all: most often one does it all.
@@ -361,5 +397,22 @@ mod tests {
         let wanted = |path| (path, Want::Open, libc::ENODEV);
         assert_eq!(told, [wanted(0), wanted(1)]);
         keeper.end();
+    }
+
+    #[test]
+    fn a_device_that_is_added_takes_the_slot_it_had_or_a_free_one() {
+        let names = vec![vec![Some(PathBuf::from("/dev/a")), None], vec![None]];
+        let keeper = Keeper::new(names, Vec::new());
+        assert_eq!(keeper.slot_for(0, Path::new("/dev/a")), Some(0));
+        assert_eq!(keeper.slot_for(0, Path::new("/dev/b")), Some(1));
+        assert_eq!(keeper.slot_for(0, Path::new("/dev/c")), None, "no room");
+        assert_eq!(keeper.slot_for(1, Path::new("/dev/c")), Some(0));
+        assert_eq!(keeper.remove(0, Path::new("/dev/b")), Some(1));
+        assert_eq!(
+            keeper.slot_for(0, Path::new("/dev/c")),
+            Some(1),
+            "it is free"
+        );
+        assert_eq!(keeper.remove(0, Path::new("/dev/b")), None);
     }
 }

@@ -24,7 +24,7 @@ use datapath::ring::carry_out;
 use driver::{Driver, Kind, push};
 use io_uring::{IoUring, opcode, types};
 use libublk::io::UblkDev;
-use protocol::{Duration, Instant, VolumeId};
+use protocol::{Duration, Instant, PathId, VolumeId};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
@@ -170,6 +170,20 @@ impl Shard {
             let at = match message {
                 Message::Peer { volume, message } => {
                     self.tell(now, usize::from(volume), Input::Peer(message));
+                    volume
+                }
+                Message::AddPath { volume, path } => {
+                    self.volumes[usize::from(volume)].io.paths[usize::from(path)].leaving = false;
+                    let path = PathId(path);
+                    self.tell(now, usize::from(volume), Input::AddPath { path });
+                    volume
+                }
+                Message::RemovePath { volume, path } => {
+                    let at = usize::from(volume);
+                    self.volumes[at].io.paths[usize::from(path)].leaving = true;
+                    let id = PathId(path);
+                    self.tell(now, at, Input::RemovePath { path: id });
+                    self.driver(at).let_go(path);
                     volume
                 }
                 Message::Operator { volume, input } => {

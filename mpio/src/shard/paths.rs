@@ -5,7 +5,7 @@ use super::keeper::Found;
 use crate::seen::PathSeen;
 use crate::sys;
 use datapath::core::{Epoch, Input};
-use protocol::{Access, Identity, PathId};
+use protocol::{Access, Identity, Instant, PathId};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
@@ -39,6 +39,10 @@ pub struct BlockPath {
     pub asking: bool,
     /// Who the device was when it was opened, and its access: told to the core when the connection stands.
     pub shown: Shown,
+    /// When a probe looks at the device again.
+    pub look_at: Instant,
+    /// It was removed.
+    pub leaving: bool,
     /// It has been opened for an attempt to connect; the next one finds it open.
     pub ready: bool,
     pub ever_up: bool,
@@ -84,6 +88,8 @@ impl BlockPath {
             opening: false,
             asking: false,
             shown: Shown::default(),
+            look_at: Instant::ZERO,
+            leaving: false,
             ready: false,
             ever_up: false,
             proving: false,

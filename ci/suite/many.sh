@@ -1,0 +1,44 @@
+# Sixty volumes with four paths each, in one daemon with one shard: 6.12 allows 64 ublk devices.
+kill -0 $daemon 2>/dev/null && stop
+echo 60 >$debug/max_luns
+echo 0 >$debug/vpd_use_hostno
+for h in 0 1 2 3; do echo "- - -" >/sys/class/scsi_host/host$h/scan & done
+wait
+echo 1 >$debug/vpd_use_hostno
+for _ in $(seq 300); do [ "$(ls -d /sys/block/sd* | wc -l)" = 240 ] && break; sleep 0.1; done
+# A daemon that has ended has its devices until its last command is back.
+for _ in $(seq 40); do
+    cat /sys/block/sd*/inflight | awk '{ n += $1 + $2 } END { exit n > 0 }' && break
+    sleep 1
+done
+sleep 0.5
+{
+    printf '[daemon]\nsocket = "%s"\nshards = 1\n' $socket
+    for l in $(seq 0 59); do volume v$l $(devices_of $l); done
+} >/tmp/mpio.toml
+began=$(uptime_ms)
+if start 600; then
+    took=$(($(uptime_ms) - began))
+    for _ in $(seq 100); do
+        mpio status --socket $socket >/tmp/status
+        n=$(grep -cE '^  /dev/.* usable +up ' /tmp/status)
+        [ "$n" = 240 ] && break
+        sleep 0.2
+    done
+    [ "$n" = 240 ] && ok sixty-volumes || fail sixty-volumes "$n paths of 240 are usable"
+    verify first 3 $(device_of v0) --size=8m & a=$!
+    verify last 3 $(device_of v59) --size=8m --offset=64m & b=$!
+    wait $a && wait $b && ok sixty-volumes-verify || fail sixty-volumes-verify "$(why first) $(why last)"
+    ticks() { awk '{ print $14 + $15 }' /proc/$daemon/stat; }
+    before=$(ticks)
+    sleep 3
+    idle=$(($(ticks) - before))
+    rss=$(awk '/^VmRSS/ { print int($2 / 1024) }' /proc/$daemon/status)
+    echo "figure sixty-volumes: ready after $took ms, $rss MiB resident, $(ls /proc/$daemon/task | wc -l) threads, $((idle / 3)) % of a CPU while idle"
+    [ "$rss" -lt 320 ] && ok sixty-volumes-memory || fail sixty-volumes-memory "$rss MiB"
+    began=$(uptime_ms)
+    if stop; then ok sixty-volumes-stop; else fail sixty-volumes-stop "after $stop_tenths tenths: ${stop_left:-the daemon lives}"; fi
+    echo "figure sixty-volumes-stop: $(($(uptime_ms) - began)) ms"
+else
+    fail sixty-volumes "the daemon is not ready"
+fi
