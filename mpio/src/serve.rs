@@ -234,6 +234,7 @@ fn core(config: &Config, plan: &Plan) -> dp::Config {
                 distance: 10,
             })
             .collect(),
+        hedge_permille: config.datapath.hedge * 10,
         max_requests: u32::from(plan.depth) * 2,
         prior: prior.collect(),
         first_epoch: plan.first_epoch(),

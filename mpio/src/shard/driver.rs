@@ -56,6 +56,8 @@ struct Attempt {
     buffer: u32,
     bytes: u32,
     mutates: bool,
+    /// Of a read that was sent a second time: its buffer is its own.
+    hedge: bool,
 }
 
 /// One volume as the shard has it, beside its core.
@@ -76,6 +78,10 @@ pub struct VolumeIo {
     pub notes: Notes,
     /// When the kernel asked what it asks under each tag.
     asked_at: Vec<Instant>,
+    pub hedges_issued: u64,
+    pub hedges_won: u64,
+    /// A hedge that came back, and its buffer.
+    landed: Option<(Ticket, u32)>,
     attempts: Vec<Attempt>,
     free: Vec<u32>,
 }
@@ -105,6 +111,9 @@ impl VolumeIo {
             served: Served::default(),
             notes,
             asked_at: vec![Instant::ZERO; room / 3],
+            hedges_issued: 0,
+            hedges_won: 0,
+            landed: None,
             attempts: Vec::with_capacity(room),
             free: Vec::with_capacity(room),
         }
@@ -128,7 +137,13 @@ impl VolumeIo {
     fn close(&mut self, i: u32) -> Attempt {
         let a = self.attempts[i as usize];
         self.free.push(i);
-        self.pool.give(a.buffer);
+        if a.hedge {
+            // Its data may become the request's: until the core has said so or not, the buffer is not free.
+            self.pool.land(a.buffer);
+            self.landed = Some((a.ticket, a.buffer));
+        } else {
+            self.pool.give(a.buffer);
+        }
         let proof = self.paths[usize::from(a.path)].returned(PathId(a.path), a.epoch, a.mutates);
         self.pending.extend(proof);
         a
@@ -218,6 +233,13 @@ impl Driver<'_> {
         let data = Kind::Ublk.pack(self.v.index, u32::from(tag));
         let entry = self.v.queue.commit(tag, result, buffer).user_data(data);
         self.push(entry);
+    }
+
+    /// The core has been told of what came back: a hedge's buffer that it did not take is free.
+    pub fn settle(&mut self) {
+        if let Some((_, buffer)) = self.v.landed.take() {
+            self.v.pool.settle(buffer);
+        }
     }
 
     /// Requests that are over and whose tags had no buffer to go on with: one may have come back.
@@ -387,6 +409,7 @@ impl Driver<'_> {
             buffer,
             bytes,
             mutates: false,
+            hedge: false,
         };
         let index = self.v.open(attempt);
         let entry = opcode::Read::new(types::Fd(file), self.v.pool.address(buffer), bytes).build();
@@ -413,9 +436,18 @@ impl Ring for Driver<'_> {
         let p = &self.v.paths[usize::from(i.path.0)];
         let epoch = p.epoch;
         let file = p.file;
-        // A read that is sent again must not share its buffer with the attempt that was given up.
-        let fresh = i.op != Op::Read || self.v.pool.fresh(tag);
-        let (Some(file), true) = (file, fresh) else {
+        // A read that is sent again must not share its buffer with the attempt that was given up, and one that is sent a second
+        // time not with the first.
+        let pool = &mut self.v.pool;
+        let buffer = match (i.op, i.hedge) {
+            (_, true) => pool.spare_beyond(usize::from(self.v.queue.depth / 2)),
+            (Op::Read, _) => pool.fresh(tag).then(|| pool.of_tag(tag)),
+            _ => Some(pool.of_tag(tag)),
+        };
+        let (Some(file), Some(buffer)) = (file, buffer) else {
+            if let Some(buffer) = buffer.filter(|_| i.hedge) {
+                pool.settle(buffer);
+            }
             let errno = if file.is_none() {
                 libc::ENOLINK
             } else {
@@ -427,7 +459,6 @@ impl Ring for Driver<'_> {
                 status: Status::Errno(errno),
             });
         };
-        let buffer = self.v.pool.of_tag(tag);
         let bytes = if i.op == Op::Flush {
             0
         } else {
@@ -441,6 +472,7 @@ impl Ring for Driver<'_> {
             buffer,
             bytes,
             mutates: i.op.mutates(),
+            hedge: i.hedge,
         };
         let index = self.v.open(attempt);
         // Within the buffer: the core splits what the kernel asked, which is never more than a buffer.
@@ -493,6 +525,15 @@ impl Ring for Driver<'_> {
         };
         self.v.served.note(asked.op, result, took);
         self.commit(tag, result);
+    }
+
+    fn adopt(&mut self, _now: Instant, ticket: Ticket, cookie: u64) {
+        if let Some((landed, buffer)) = self.v.landed
+            && landed == ticket
+        {
+            self.v.landed = None;
+            self.v.pool.adopt(cookie as u16, buffer);
+        }
     }
 
     fn release(&mut self, _now: Instant, _ticket: Ticket, _buf: BufId) {}

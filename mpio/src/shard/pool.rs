@@ -67,8 +67,18 @@ impl Pool {
 
     /// A command that named the buffer has come back.
     pub fn give(&mut self, buffer: u32) {
+        self.land(buffer);
+        self.settle(buffer);
+    }
+
+    /// The same; what it left there stays until `settle`.
+    pub fn land(&mut self, buffer: u32) {
+        self.users[buffer as usize] -= 1;
+    }
+
+    /// Back to the spares, if it is nobody's.
+    pub fn settle(&mut self, buffer: u32) {
         let b = buffer as usize;
-        self.users[b] -= 1;
         if self.users[b] == 0 && std::mem::take(&mut self.parked[b]) {
             self.parked_now -= 1;
             self.spare.push(buffer);
@@ -80,6 +90,21 @@ impl Pool {
         let buffer = self.spare.pop()?;
         self.park(buffer);
         Some(buffer)
+    }
+
+    /// The same, for what can wait: it leaves so many.
+    pub fn spare_beyond(&mut self, left: usize) -> Option<u32> {
+        (self.spare.len() > left).then(|| self.spare())?
+    }
+
+    /// What is in a spare buffer is the answer for the tag: the tag goes on with it, and its own is parked until nothing
+    /// out names it.
+    pub fn adopt(&mut self, tag: u16, buffer: u32) {
+        self.parked[buffer as usize] = false;
+        self.parked_now -= 1;
+        let old = std::mem::replace(&mut self.of_tag[usize::from(tag)], buffer);
+        self.park(old);
+        self.settle(old);
     }
 
     fn park(&mut self, buffer: u32) {
@@ -134,6 +159,38 @@ mod tests {
         assert_eq!(pool.of_tag(0), 0);
         pool.give(2);
         assert_eq!(pool.spare(), Some(2));
+    }
+
+    #[test]
+    fn a_second_attempt_that_wins_brings_its_buffer() {
+        let mut pool = Pool::new(1, 2, 4096).unwrap();
+        pool.take(0);
+        let second = pool.spare_beyond(1).unwrap();
+        pool.take(second);
+        assert_eq!(pool.spare_beyond(1), None, "one is left for retries");
+        pool.land(second);
+        pool.adopt(0, second);
+        assert_eq!(pool.of_tag(0), second);
+        assert_eq!(pool.parked_now, 1, "the first attempt is out");
+        assert!(pool.fresh(0));
+        assert_eq!(pool.of_tag(0), second, "its data are not swapped away");
+        pool.give(0);
+        assert_eq!((pool.parked_now, pool.spare()), (0, Some(0)));
+    }
+
+    #[test]
+    fn a_second_attempt_that_loses_gives_its_buffer_back() {
+        let mut pool = Pool::new(1, 1, 4096).unwrap();
+        let second = pool.spare_beyond(0).unwrap();
+        pool.take(second);
+        pool.land(second);
+        assert_eq!(
+            pool.spare(),
+            None,
+            "until it is known that nobody wants its data"
+        );
+        pool.settle(second);
+        assert_eq!(pool.spare(), Some(second));
     }
 
     #[test]
