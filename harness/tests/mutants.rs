@@ -181,6 +181,22 @@ on = "path:h0-A0"
 do = "drop_answers"
 "#;
 
+/// Commands are held for less than their path is given before it is suspect: reads are sent a second time, nothing is lost.
+const HELD_FOR_A_MOMENT: &str = r#"
+[[workload]]
+read = 50
+block = "512B..4KiB"
+span = "64KiB"
+depth = 16
+[[fault]]
+at = "100ms"
+for = "100ms"
+on = "path:h0-A0"
+do = "late"
+share = 5
+after = "5ms..15ms"
+"#;
+
 /// The same, where the array proves nothing: some execute while they are feared, and some never may.
 const GHOSTS_IN_TIME: &str = r#"
 duration = "800ms"
@@ -501,6 +517,22 @@ on = "any 1 of optimized"
 do = "drop"
 "#;
 
+/// The same, where no read is sent again before its path is lost.
+const SILENT_ONCE: &str = r#"
+[datapath]
+hedge = 0
+[[workload]]
+read = 50
+block = "512B..4KiB"
+span = "64KiB"
+depth = 16
+[[fault]]
+at = "100ms..150ms"
+for = "100ms"
+on = "any 1 of optimized"
+do = "drop"
+"#;
+
 const FLAPPING: &str = r#"
 [[workload]]
 depth = 4
@@ -638,7 +670,7 @@ fn cases() -> Vec<Case> {
         core(C::FlushesNothing, "lost_write", VOLATILE_CRASH),
         core(C::SlotLeak, "leak", CALM),
         core(C::NoFence, "ghost_write", GHOSTS),
-        core(C::KeepsConnection, "buffer_reuse", SILENT),
+        core(C::KeepsConnection, "buffer_reuse", SILENT_ONCE),
         core(C::ForgetsReads, "stuck_io", BROKEN),
         core(C::BelievesLostWrites, "lost_write", BROKEN),
         core(C::FailsWithoutDoubt, "ghost_write", GHOSTS),
@@ -673,6 +705,10 @@ fn cases() -> Vec<Case> {
         core(C::CompletesEntangled, "ghost_write", ENTANGLED),
         core(C::SiblingForgetsRange, "ghost_write", IN_DOUBT),
         core(C::BarsNothing, "ghost_write", IN_DOUBT),
+        core(C::HedgesWrites, "ghost_write", HELD_FOR_A_MOMENT),
+        core(C::BelievesLoser, "buffer_reuse", HELD_FOR_A_MOMENT),
+        core(C::FreesLoser, "buffer_reuse", HELD_FOR_A_MOMENT),
+        core(C::ForgetsAdoption, "stale_read", HELD_FOR_A_MOMENT),
         array(A::TearsWrites, "torn_write", CALM),
         array(A::TearsReads, "torn_write", CALM),
         array(A::LiesAboutFlush, "lost_write", VOLATILE_CRASH),

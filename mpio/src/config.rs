@@ -57,6 +57,8 @@ pub struct Datapath {
     pub io_timeout: Duration,
     pub no_path: NoPath,
     pub fence: Fence,
+    /// Reads that may be sent a second time, in percent of the I/Os.
+    pub hedge: u32,
 }
 
 impl Default for Datapath {
@@ -66,6 +68,7 @@ impl Default for Datapath {
             io_timeout: Duration::from_secs(5),
             no_path: NoPath::default(),
             fence: Fence::InDoubt,
+            hedge: datapath::core::HEDGE_PERMILLE / 10,
         }
     }
 }
@@ -226,6 +229,12 @@ impl Config {
         {
             return Err(format!("daemon.shards = {n} (1 to {SHARDS_MAX})"));
         }
+        if self.datapath.hedge > 100 {
+            return Err(
+                "datapath.hedge is a percentage of the I/Os: 0 (no read is sent twice) to 100"
+                    .into(),
+            );
+        }
         let mut owners: BTreeMap<&Path, &str> = BTreeMap::new();
         let mut names: BTreeMap<&str, ()> = BTreeMap::new();
         for v in &self.volumes {
@@ -342,6 +351,7 @@ mod tests {
                 format!("[datapath]\nio_timeout = \"1ms\"\n{volume}"),
                 "below 100ms",
             ),
+            (format!("[datapath]\nhedge = 101\n{volume}"), "a percentage"),
         ] {
             let error = parse(&text).unwrap_err();
             assert!(error.contains(why), "{error}");

@@ -25,6 +25,9 @@ pub struct VolumeSeen {
     pub served: Served,
     /// Buffers that a command which was given up may still touch.
     pub parked_buffers: u32,
+    /// Reads that were sent a second time, and those that the second attempt answered first.
+    pub hedges_issued: u64,
+    pub hedges_won: u64,
     /// Without a usable path: what is left of the time to wait, whether it is over, and how many commands wait.
     pub waits: Option<Waits>,
     /// In the order of the core's paths.
@@ -261,7 +264,15 @@ impl Notes {
 
     /// Only what somebody would want to read of: what comes with each command in doubt is not.
     pub fn tell(&self, volume: u16, event: Event) {
-        if matches!(event, Event::Held { .. } | Event::Redispatch { .. }) {
+        let of_commands = matches!(
+            event,
+            Event::Held { .. }
+                | Event::Redispatch { .. }
+                | Event::Hedge { .. }
+                | Event::HedgeWon { .. }
+                | Event::StaleCompletion { .. }
+        );
+        if of_commands {
             return;
         }
         let shard = self.shard;

@@ -314,6 +314,7 @@ fn core(config: &Config, plan: &Plan, shape: Shape, shard: u16) -> dp::Config {
                 distance: 10,
             })
             .collect(),
+        hedge_permille: config.datapath.hedge * 10,
         max_requests: u32::from(plan.depth) * 2,
         prior: prior.collect(),
         first_epoch: plan.first_epoch(),

@@ -25,7 +25,9 @@ impl Core {
         out: &mut Actions,
     ) {
         let (op, sent_at, work) = match self.slot_of(ticket) {
-            Some(s) if s.state == State::InFlight && s.path == path.0 => (s.op, s.sent_at, s.work),
+            Some(s) if matches!(s.state, State::InFlight | State::Orphan) && s.path == path.0 => {
+                (s.op, s.sent_at, s.work)
+            }
             _ => return self.late(now, path, ticket, out),
         };
         let s = ticket.slot;
@@ -48,15 +50,28 @@ impl Core {
             state.errors = state.errors.saturating_sub(1);
             state.served = state.served.wrapping_add(1);
             if self.slots[s].touched {
-                self.blame(now, s, out);
-                self.succeed(now, s, out);
+                self.touched_ok(now, s, ticket, out);
             } else {
                 self.finish(now, s, None, out);
             }
         } else {
-            self.refused_by(now, path.0, s, status, out);
+            self.refused_by(now, path.0, ticket, status, out);
         }
         self.drained(now, path.0, out);
+    }
+
+    /// Success of a command with which something went wrong before, or that was sent twice.
+    #[cold]
+    fn touched_ok(&mut self, now: Instant, s: u32, ticket: Ticket, out: &mut Actions) {
+        let request = self.slots[s].request;
+        let over = |core: &Core| core.requests.get(request).guard.is_none();
+        let orphan = self.slots[s].state == State::Orphan;
+        if orphan || self.config.mutant(Mutant::BelievesLoser) && over(self) {
+            return self.orphan_over(ticket, out);
+        }
+        self.blame(now, s, out);
+        self.won(ticket, out);
+        self.succeed(now, s, out);
     }
 
     /// The slot that an answer is for, if it is for one.
@@ -69,13 +84,26 @@ impl Core {
     }
 
     /// An attempt came back with something else than success.
-    fn refused_by(&mut self, now: Instant, path: u16, s: u32, status: Status, out: &mut Actions) {
+    fn refused_by(
+        &mut self,
+        now: Instant,
+        path: u16,
+        ticket: Ticket,
+        status: Status,
+        out: &mut Actions,
+    ) {
+        let s = ticket.slot;
         let verdict = match judge(status) {
             Verdict::Fatal(_) if self.config.mutant(Mutant::RetriesFatal) => {
                 Verdict::RetryLater(Duration::from_millis(1))
             }
             verdict => verdict,
         };
+        if self.slots[s].touched && self.leaves_to_twin(now, ticket, verdict, out) {
+            return;
+        }
+        let slot = &self.slots[s];
+        let (volume, sent_at) = (slot.volume, slot.sent_at);
         if !matches!(verdict, Verdict::Done | Verdict::Fatal(_)) {
             let cold = self.slots.cold_mut(s);
             if cold.refused_at == Instant::MAX {
@@ -83,13 +111,16 @@ impl Core {
             }
             cold.sent = true;
             if now >= cold.refused_at + self.refusal_limit() {
-                self.note_refusal(now, path, s, verdict, out);
+                self.note_refusal(now, path, (volume, sent_at), verdict, out);
                 return self.fail_answered(now, s, EIO, out);
             }
         }
         let bit = 1u128 << path;
         match verdict {
-            Verdict::Done => self.succeed(now, s, out),
+            Verdict::Done => {
+                self.won(ticket, out);
+                self.succeed(now, s, out);
+            }
             Verdict::Fatal(errno) => self.fail_answered(now, s, errno, out),
             Verdict::Busy(wait) => {
                 // Another path may have room now.
@@ -107,7 +138,7 @@ impl Core {
                 if forbid {
                     cold.forbidden |= bit;
                 }
-                self.note_refusal(now, path, s, verdict, out);
+                self.note_refusal(now, path, (volume, sent_at), verdict, out);
                 self.place(now, s, out);
             }
             Verdict::Ambiguous { blame } => {
@@ -131,32 +162,30 @@ impl Core {
                 if forbid {
                     cold.forbidden |= bit;
                 }
-                self.note_refusal(now, path, s, verdict, out);
+                self.note_refusal(now, path, (volume, sent_at), verdict, out);
                 self.place(now, s, out);
             }
             Verdict::Refresh => {
-                self.note_refusal(now, path, s, verdict, out);
+                self.note_refusal(now, path, (volume, sent_at), verdict, out);
                 self.back_off(now, s, Duration::from_millis(1), out);
             }
             Verdict::Gone => {
                 self.slots.cold_mut(s).tried |= bit;
-                self.note_refusal(now, path, s, verdict, out);
+                self.note_refusal(now, path, (volume, sent_at), verdict, out);
                 self.place(now, s, out);
             }
         }
     }
 
-    /// What a refusal says of the path, whatever becomes of the command.
-    fn note_refusal(
+    /// What a refusal says of the path, whatever becomes of the command: of which volume it was, and when it was sent.
+    pub(super) fn note_refusal(
         &mut self,
         now: Instant,
         path: u16,
-        s: u32,
+        (volume, sent_at): (VolumeId, Instant),
         verdict: Verdict,
         out: &mut Actions,
     ) {
-        let slot = &self.slots[s];
-        let (volume, sent_at) = (slot.volume, slot.sent_at);
         match verdict {
             Verdict::Access { state, .. } => {
                 self.access_answered(now, path, volume, state, sent_at, out);

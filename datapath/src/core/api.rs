@@ -173,7 +173,8 @@ pub enum PeerMessage {
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Action {
-    /// Send a command. `buf_offset` is in blocks from the start of the request's buffer.
+    /// Send a command. `buf_offset` is in blocks from the start of the request's buffer. A `hedge` is a second attempt of
+    /// a read while the first is out: the driver gives it a buffer of its own (in zero copy a bounce buffer).
     Issue {
         path: PathId,
         ticket: Ticket,
@@ -184,6 +185,13 @@ pub enum Action {
         fua: bool,
         buf: BufId,
         buf_offset: u32,
+        cookie: u64,
+        hedge: bool,
+    },
+    /// The answer that was just told is the request's, and it is a hedge's: the attempt's own buffer becomes the request's.
+    /// The one before it stays parked until no command that is out names it. Said right before `Complete`.
+    Adopt {
+        ticket: Ticket,
         cookie: u64,
     },
     /// The one completion of a request.
@@ -268,7 +276,8 @@ pub enum Event {
         volume: VolumeId,
         usable: bool,
     },
-    /// Verdict "path lost" with `attempts` attempts to redo; `first_hit` is when the first of them was sent into the void.
+    /// Verdict "path lost" with `attempts` attempts to redo (or redone already: reads that were sent a second time);
+    /// `first_hit` is when the first of them was sent into the void.
     Lost {
         path: PathId,
         cause: LossCause,
@@ -281,6 +290,17 @@ pub enum Event {
         to: PathId,
         ticket: Ticket,
         lost_at: Instant,
+    },
+    /// A read was sent a second time while its first attempt is out.
+    Hedge {
+        from: PathId,
+        to: PathId,
+        ticket: Ticket,
+    },
+    /// The second attempt of a read was answered first.
+    HedgeWon {
+        path: PathId,
+        ticket: Ticket,
     },
     /// A new path of the host to an array port: register it with the array.
     Register {

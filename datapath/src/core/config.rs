@@ -12,6 +12,9 @@ pub const PATHS_MAX: usize = 128;
 /// [`FencePolicy::Hold`].
 pub const DOUBTS_MAX: u32 = 4096;
 
+/// [`Config::hedge_permille`] where nobody wants another.
+pub const HEDGE_PERMILLE: u32 = 20;
+
 /// What a lost write must wait for before it may be sent again.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum FencePolicy {
@@ -61,6 +64,8 @@ pub struct Config {
     pub block_bytes: u32,
     pub volumes: Vec<VolumeConfig>,
     pub paths: Vec<PathConfig>,
+    /// Reads that may be sent a second time, in thousandths of the I/Os (see `hedge`); 0: none.
+    pub hedge_permille: u32,
     /// Requests in the core at once; one more is answered EAGAIN.
     pub max_requests: u32,
     /// After a crash of the daemon: the associations that it may have left behind. No write is sent before each is
@@ -135,6 +140,11 @@ impl Config {
         if self.max_requests == 0 || self.shards == 0 || self.shard >= self.shards {
             return Err(ConfigError::Value(
                 "max_requests and shards are at least 1, and shard is below shards",
+            ));
+        }
+        if self.hedge_permille > 1000 {
+            return Err(ConfigError::Value(
+                "hedge_permille is above 1000: a read is sent a second time at most once for each I/O",
             ));
         }
         if self.io_timeout == Duration::ZERO {

@@ -5,6 +5,7 @@
 use super::api::{Action, LossCause, PeerMessage};
 use super::mutant::Mutant;
 use super::path::{Health, Link};
+use super::slots::State;
 use super::{Actions, Core, times};
 use protocol::{Duration, Instant, PathId};
 
@@ -53,15 +54,26 @@ impl Core {
     #[inline]
     pub(super) fn heard(&mut self, now: Instant, path: u16, sent_at: Instant) {
         let quiet = now.since(self.heard_at.max(sent_at));
-        if quiet > times::SILENCE_FLOOR && quiet > self.patience(path, times::SILENCE_FLOOR) {
-            self.answers_since = now;
-            // What waited for this loop took no longer for that.
-            self.answers_took = now.since(sent_at.max(self.resumed_at));
+        if quiet > times::HEDGE_FLOOR {
+            self.silence_ended(now, path, sent_at, quiet);
         }
         self.heard_at = now;
         let p = &mut self.paths[usize::from(path)];
         p.last_heard = now;
         p.passed_at = p.passed_at.max(sent_at);
+    }
+
+    /// For so long nothing came back on any path, though this was out.
+    #[cold]
+    fn silence_ended(&mut self, now: Instant, path: u16, sent_at: Instant, quiet: Duration) {
+        if quiet > self.views[usize::from(path)].tail {
+            self.hedges.sound_since = now;
+        }
+        if quiet > times::SILENCE_FLOOR && quiet > self.patience(path, times::SILENCE_FLOOR) {
+            self.answers_since = now;
+            // What waited for this loop took no longer for that.
+            self.answers_took = now.since(sent_at.max(self.resumed_at));
+        }
     }
 
     fn judge_quiet(
@@ -98,6 +110,9 @@ impl Core {
         self.set_health(path, Health::Suspect, out);
         if self.config.mutant(Mutant::ReleasesOnSuspicion) {
             for s in self.slots.members(&self.paths[usize::from(path)].inflight) {
+                if self.slots[s].state == State::Orphan {
+                    continue;
+                }
                 let buf = self.requests.get(self.slots[s].request).buf;
                 let ticket = self.slots.ticket(s);
                 out.push(Action::Release { ticket, buf });

@@ -49,6 +49,7 @@ impl Core {
         }
         let limit = self.command_blocks(r.op, r.volume);
         let pieces = r.blocks.div_ceil(limit).max(1);
+        self.hedges.ios += 1;
         let request = self
             .requests
             .insert(r.cookie, r.buf, r.blocks, r.failfast, pieces);
@@ -193,6 +194,11 @@ impl Core {
 
     #[inline]
     fn issue(&mut self, now: Instant, s: u32, path: u16, out: &mut Actions) {
+        self.send(now, s, path, false, out);
+    }
+
+    #[inline]
+    pub(super) fn send(&mut self, now: Instant, s: u32, path: u16, hedge: bool, out: &mut Actions) {
         let p = usize::from(path);
         let bytes = self.bytes_of(s);
         let view = &mut self.views[p];
@@ -225,18 +231,22 @@ impl Core {
             buf: self.requests.get(slot.request).buf,
             buf_offset: slot.buf_offset,
             cookie: self.requests.get(slot.request).cookie(),
+            hedge,
         });
         if touched {
-            self.redispatched(s, from, out);
+            self.redispatched(s, from, hedge, out);
         }
         if first {
-            self.wake_by(now + self.patience(path, times::SILENCE_FLOOR));
+            self.wake_by(now + self.first_look(path));
         }
     }
 
     #[cold]
-    fn redispatched(&mut self, s: u32, from: u16, out: &mut Actions) {
-        let lost_at = std::mem::replace(&mut self.slots.cold_mut(s).lost_at, Instant::MAX);
+    fn redispatched(&mut self, s: u32, from: u16, hedge: bool, out: &mut Actions) {
+        let cold = self.slots.cold_mut(s);
+        cold.own_buffer = hedge;
+        cold.hedged = false;
+        let lost_at = std::mem::replace(&mut cold.lost_at, Instant::MAX);
         if lost_at != Instant::MAX {
             out.event(Event::Redispatch {
                 from: PathId(from),

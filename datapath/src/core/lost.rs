@@ -42,6 +42,9 @@ impl Core {
         while self.paths[p].inflight.head != super::slots::NONE {
             let s = self.paths[p].inflight.head;
             self.take_back(s);
+            if self.slots[s].touched && self.lost_to_twin(now, s) {
+                continue;
+            }
             let cold = self.slots.cold_mut(s);
             cold.lost_at = now;
             cold.losses = cold.losses.saturating_add(1);

@@ -6,8 +6,8 @@
 //!
 //! Where things are: `dispatch` (submit, split, choose, send), `answer` (completions and verdicts), `usable` (what may be
 //! used, derived), `link` (connections), `detect` (silence), `lost` (a verdict and its retries), `fence` (the end of lost
-//! associations), `announce` (access states that contradict answers), `doubt` (writes in doubt), `rewrite` (a flush that
-//! failed), `size` (resize),
+//! associations), `hedge` (reads sent twice), `announce` (access states that contradict answers), `doubt` (writes in doubt),
+//! `rewrite` (a flush that failed), `size` (resize),
 //! `transition` (its deadline), `no_path` (queueing with a deadline), `quarantine` (failback), `tick` (deadlines).
 
 mod announce;
@@ -18,6 +18,7 @@ mod detect;
 mod dispatch;
 mod doubt;
 mod fence;
+mod hedge;
 mod link;
 mod lost;
 pub mod mutant;
@@ -43,7 +44,8 @@ pub use api::{
     Action, BufId, Epoch, Event, Input, LossCause, Outcome, PeerMessage, Request, Ticket,
 };
 pub use config::{
-    Config, ConfigError, DOUBTS_MAX, FencePolicy, PATHS_MAX, PathConfig, VolumeConfig,
+    Config, ConfigError, DOUBTS_MAX, FencePolicy, HEDGE_PERMILLE, PATHS_MAX, PathConfig,
+    VolumeConfig,
 };
 pub use no_path::NoPath;
 pub use out::Actions;
@@ -51,6 +53,7 @@ pub use policy::{Policy, Told};
 
 use doubt::Doubt;
 use fence::Closing;
+use hedge::Hedges;
 use mutant::Mutant;
 use policy::{Selector, View};
 use protocol::{Duration, Instant, PathId, VolumeId};
@@ -81,6 +84,10 @@ pub mod times {
     pub const TOLD_EXTRA: Duration = Duration::from_millis(200);
     /// A path whose sibling has just ended a silence everywhere is given twice what that answer took, up to this.
     pub const WITNESS_MAX: Duration = Duration::from_millis(200);
+    /// A read is sent a second time after its path's tail, but never sooner than this.
+    pub const HEDGE_FLOOR: Duration = Duration::from_millis(1);
+    /// How often it is looked for reads to send a second time, at most.
+    pub const HEDGE_EVERY: Duration = Duration::from_micros(250);
     /// How soon silence is judged again while no sibling has answered.
     pub const RECHECK: Duration = Duration::from_millis(5);
     /// A lost path is connected again this long after the last attempt began.
@@ -146,6 +153,7 @@ pub struct Core {
     answers_since: Instant,
     /// How long the answer took that ended it: so long may the others' answers take.
     answers_took: Duration,
+    hedges: Hedges,
     /// Scratch of `lost` and `no_path`, and of a retry's choice, kept for their capacity.
     scratch: Vec<u32>,
     lost_writes: Vec<u32>,
@@ -174,7 +182,7 @@ impl Core {
             .collect();
         let room = config.max_requests.min(4096) as usize;
         let mut core = Core {
-            slots: Slots::with_capacity(room + paths.len()),
+            slots: Slots::with_capacity(room + paths.len() + hedge::BURST),
             requests: Requests::new(room, config.planted()),
             selector: Selector::new(config.policy, paths.len()),
             views: config.paths.iter().map(|p| View::new(p.distance)).collect(),
@@ -195,6 +203,7 @@ impl Core {
             heard_at: now,
             answers_since: now,
             answers_took: Duration::ZERO,
+            hedges: Hedges::new(config.hedge_permille, now),
             scratch: Vec::with_capacity(room),
             lost_writes: Vec::new(),
             retry_paths: Vec::with_capacity(paths.len()),

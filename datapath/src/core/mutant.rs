@@ -112,6 +112,14 @@ mutants! {
     SiblingForgetsRange,
     /// New writes are kept off no range in doubt.
     BarsNothing,
+    /// A write is sent a second time while its first attempt is out, as a read is.
+    HedgesWrites,
+    /// The late answer of an attempt whose request another has completed is taken for the answer of a request.
+    BelievesLoser,
+    /// The buffer of such an attempt is given back while it is out.
+    FreesLoser,
+    /// A request that its second attempt has won is completed with the buffer of the first.
+    ForgetsAdoption,
 }
 
 /// Which defect is planted, if any: of no size without the feature.

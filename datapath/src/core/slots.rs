@@ -29,6 +29,8 @@ pub enum State {
     Answered,
     /// A flush that failed: waits until every sibling shard has noted it.
     Telling,
+    /// A read whose request is over, by another attempt: in flight until its own answer, or its association's end.
+    Orphan,
     /// Not an application's: a read on the data path.
     Probe,
 }
@@ -85,6 +87,12 @@ pub struct Cold {
     /// Attempts that were lost with their path, and when the first was.
     pub losses: u8,
     pub first_lost_at: Instant,
+    /// The other attempt of the same read that is out; `NONE`: there is none.
+    pub twin: u32,
+    /// Its attempt has a buffer of its own: it was sent as a hedge.
+    pub own_buffer: bool,
+    /// A hedge was sent for its attempt.
+    pub hedged: bool,
 }
 
 const CLEAN: Cold = Cold {
@@ -102,6 +110,9 @@ const CLEAN: Cold = Cold {
     waits: 0,
     losses: 0,
     first_lost_at: Instant::MAX,
+    twin: NONE,
+    own_buffer: false,
+    hedged: false,
 };
 
 impl Slot {
@@ -321,6 +332,12 @@ impl Slots {
             s = slot.next;
         }
         Instant::MAX
+    }
+
+    /// The member after `index` in its list.
+    #[inline]
+    pub fn after(&self, index: u32) -> u32 {
+        self.slots[index as usize].next
     }
 
     /// The list's members, oldest first. For slow paths: it allocates.

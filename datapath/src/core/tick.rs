@@ -11,12 +11,14 @@ impl Core {
     /// The deadline has come (or passed).
     pub fn on_deadline(&mut self, now: Instant, out: &mut Actions) {
         self.note_lag(now);
+        self.note_late(now);
         self.wake = Instant::MAX;
         self.tell_gate(out);
         let mut next = Instant::MAX;
         for path in self.path_indices() {
             next = next.min(self.tick_link(now, path, out));
             next = next.min(self.judge_silence(now, path, out));
+            next = next.min(self.judge_reads(now, path, out));
             next = next.min(self.judge_transition(now, path, out));
             // First what is asked for a reason: its probe serves as the idle one.
             next = next.min(self.tick_refresh(now, path, out));

@@ -18,6 +18,8 @@ pub struct Issue {
     /// In blocks from the start of the request's buffer.
     pub buf_offset: u32,
     pub cookie: u64,
+    /// A second attempt, for a buffer of its own.
+    pub hedge: bool,
 }
 
 /// What a driver must be able to do. After `disconnect`, and after it has reported a connection as broken or refused,
@@ -29,6 +31,8 @@ pub trait Ring {
     fn probe(&mut self, now: Instant, path: PathId, ticket: Ticket, volume: VolumeId);
     /// Ends the request; its buffer is free again.
     fn complete(&mut self, now: Instant, cookie: u64, outcome: Outcome);
+    /// The data of a hedge that was just answered are the request's: so is its buffer, instead of the one before.
+    fn adopt(&mut self, now: Instant, ticket: Ticket, cookie: u64);
     /// An attempt that outlived its request no longer uses the buffer.
     fn release(&mut self, now: Instant, ticket: Ticket, buf: BufId);
     fn connect(&mut self, now: Instant, path: PathId, epoch: Epoch);
@@ -55,6 +59,7 @@ pub fn carry_out<R: Ring>(ring: &mut R, now: Instant, actions: &mut Actions) {
                 buf,
                 buf_offset,
                 cookie,
+                hedge,
             } => ring.issue(
                 now,
                 Issue {
@@ -68,9 +73,11 @@ pub fn carry_out<R: Ring>(ring: &mut R, now: Instant, actions: &mut Actions) {
                     buf,
                     buf_offset,
                     cookie,
+                    hedge,
                 },
             ),
             Action::Complete { cookie, outcome } => ring.complete(now, cookie, outcome),
+            Action::Adopt { ticket, cookie } => ring.adopt(now, ticket, cookie),
             Action::Release { ticket, buf } => ring.release(now, ticket, buf),
             Action::Connect { path, epoch } => ring.connect(now, path, epoch),
             Action::Disconnect { path, epoch } => ring.disconnect(now, path, epoch),

@@ -1,8 +1,8 @@
 //! A core with all its paths up, for measurements, and a ring that answers nothing by itself.
 
 use datapath::core::{
-    Actions, BufId, Config, Core, Epoch, FencePolicy, Input, PathConfig, Policy, Request,
-    VolumeConfig,
+    Actions, BufId, Config, Core, Epoch, FencePolicy, HEDGE_PERMILLE, Input, PathConfig, Policy,
+    Request, VolumeConfig,
 };
 use protocol::{Access, Duration, Identity, Instant, Op, PathId, VolumeId};
 
@@ -30,6 +30,7 @@ pub fn up(policy: Policy, paths: u16, out: &mut Actions) -> Core {
             };
             usize::from(paths)
         ],
+        hedge_permille: HEDGE_PERMILLE,
         max_requests: 4096,
         prior: Vec::new(),
         first_epoch: Epoch(0),

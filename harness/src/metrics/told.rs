@@ -83,6 +83,8 @@ impl Recorder {
                 events.fence_held += 1;
                 events.fence_held_max_ns = events.fence_held_max_ns.max(waited.0);
             }
+            Event::Hedge { .. } => self.hedge_issued(),
+            Event::HedgeWon { .. } => self.hedge_won(),
             // Registrations are counted when they are carried out; the others are no metric.
             Event::Register { .. }
             | Event::Health { .. }

@@ -215,6 +215,7 @@ impl Writer<'_> {
             },
         );
         self.time("quiesce", d.quiesce);
+        self.quantity("hedge", d.hedge, Unit::Percent);
     }
 
     fn workload(&mut self, index: usize) {

@@ -137,6 +137,8 @@ pub struct Datapath {
     pub queue_for: Duration,
     pub fence: FencePolicy,
     pub quiesce: Duration,
+    /// Reads that a path keeps too long and that may be sent a second time on another, in percent of the I/Os.
+    pub hedge: u64,
 }
 
 #[derive(Clone, PartialEq, Debug)]

@@ -197,7 +197,17 @@ pub fn paths(r: &mut Reader<'_>, root: &Table, s: &mut Scenario) {
 
 pub fn datapath(r: &mut Reader<'_>, root: &Table, s: &mut Scenario) {
     let t = r.section(root, "datapath");
-    r.keys(&t, &["policy", "io_timeout", "no_path", "fence", "quiesce"]);
+    r.keys(
+        &t,
+        &[
+            "policy",
+            "io_timeout",
+            "no_path",
+            "fence",
+            "quiesce",
+            "hedge",
+        ],
+    );
     let d = &mut s.datapath;
     if let Some(choice) = policy(r, &t) {
         choice.apply(d);
@@ -213,6 +223,7 @@ pub fn datapath(r: &mut Reader<'_>, root: &Table, s: &mut Scenario) {
     ];
     d.fence = word_or_later(r, &t, "fence", &fences, &["shadow"]).unwrap_or(d.fence);
     d.quiesce = r.time(&t, "quiesce", 0, d.quiesce);
+    d.hedge = r.percent(&t, "hedge", d.hedge).lo;
 }
 
 /// A policy by its name, with the weights of a split.

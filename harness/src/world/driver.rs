@@ -35,6 +35,32 @@ impl Driver<'_> {
             .unwrap_or_else(|| format!("path {}", path.0))
     }
 
+    /// A second attempt of a request: with a buffer of its own. Both are marked, so that it is seen what is executed twice.
+    fn buffer_of_hedge(&mut self, now: Instant, slot: u32, i: &Issue) -> u32 {
+        let mut executed = false;
+        let of_request = |a: &&mut Attempt| a.cookie == i.cookie && !a.probe;
+        let attempts = &mut self.w.shards[self.core].attempts;
+        for a in attempts.iter_mut().filter(of_request) {
+            a.hedged = true;
+            executed |= a.executed;
+        }
+        let Some(req) = self.w.front.reqs.get_mut(slot) else {
+            return 0;
+        };
+        (req.hedged, req.executed) = (true, executed);
+        let (blocks, whole) = (req.blocks, req.blocks == i.blocks);
+        if !whole {
+            let text = format!(
+                "vol{} LBA {}: a part of a request was sent a second time, and its buffer cannot be swapped",
+                i.volume.0, i.lba
+            );
+            self.w.violation(now, "buffer_reuse", text);
+        }
+        let buf = self.w.front.pool.open(blocks as usize);
+        self.w.front.pool.park(buf);
+        buf
+    }
+
     /// Something besides I/O is begun on a path.
     fn control(&mut self, now: Instant, path: PathId) {
         if self.w.shards[self.core].wires[usize::from(path.0)].count_control(now) {
@@ -87,9 +113,12 @@ impl Ring for Driver<'_> {
             return;
         };
         let (stamp, flush_blocks) = (req.stamp, req.op == Op::Flush);
-        if let Some(r) = self.w.front.reqs.get_mut(slot) {
-            r.live += 1;
-        }
+        let hedged = i.hedge || req.hedged;
+        let buf = match i.hedge {
+            true => self.buffer_of_hedge(now, slot, &i),
+            false => req.buf,
+        };
+        self.w.front.pool.take(buf);
         let blocks = if flush_blocks { 0 } else { i.blocks };
         let a = self.w.shards[core].attempt_mut(i.ticket.slot);
         let again = a.cookie == i.cookie && a.lba == i.lba && !a.probe;
@@ -105,6 +134,8 @@ impl Ring for Driver<'_> {
             lba: i.lba,
             blocks,
             offset: i.buf_offset,
+            buf,
+            hedged,
             sent: now,
             path: p,
             volume: i.volume.0,
@@ -150,9 +181,10 @@ impl Ring for Driver<'_> {
         }
         let bytes = bytes_of(i.op, blocks, self.w.block_bytes);
         self.w.recorder.issued(now, global, i.op, bytes);
+        let step = if i.hedge { Step::Hedge } else { Step::Issue };
         self.w.step(
             now,
-            Step::Issue,
+            step,
             global,
             Some(i.op),
             i.volume.0,
@@ -222,13 +254,14 @@ impl Ring for Driver<'_> {
             return self.w.violation(now, "duplicate_completion", text);
         };
         let req = *req;
-        if req.live > 0 {
+        let live = self.w.front.pool.users(req.buf);
+        if live > 0 {
             let text = format!(
                 "{} vol{} LBA {} was completed while {} attempts may still use its buffer",
                 super::events::op_name(req.op),
                 req.volume,
                 req.lba,
-                req.live
+                live
             );
             self.w.violation(now, "buffer_reuse", text);
         }
@@ -284,6 +317,27 @@ impl Ring for Driver<'_> {
                 }
             }
         }
+    }
+
+    fn adopt(&mut self, now: Instant, ticket: Ticket, cookie: u64) {
+        let a = *self.w.shards[self.core].attempt_mut(ticket.slot);
+        let Some((slot, _)) = self.w.front.current(cookie) else {
+            return;
+        };
+        if a.live || a.generation != ticket.generation || a.cookie != cookie {
+            let text = format!(
+                "vol{} LBA {}: the buffer of attempt {} was taken for the request's, and it is not its answer",
+                a.volume, a.lba, ticket.slot
+            );
+            return self.w.violation(now, "buffer_reuse", text);
+        }
+        let Some(req) = self.w.front.reqs.get_mut(slot) else {
+            return;
+        };
+        let before = std::mem::replace(&mut req.buf, a.buf);
+        let pool = &mut self.w.front.pool;
+        pool.adopt(a.buf);
+        pool.close(before);
     }
 
     fn release(&mut self, now: Instant, ticket: Ticket, _buf: BufId) {

@@ -183,6 +183,12 @@ pub fn record(w: &mut Shared, now: Instant, core: usize, event: &Event) {
             w.seen.mix(u64::from(ticket.slot));
             w.seen.mix(waited.0);
         }
+        Event::Hedge {
+            to: path, ticket, ..
+        }
+        | Event::HedgeWon { path, ticket } => {
+            w.seen.mix(u64::from(path.0) << 32 | u64::from(ticket.slot));
+        }
         Event::StaleCompletion { path, ticket } => {
             w.seen.mix(u64::from(path.0) << 32 | u64::from(ticket.slot));
         }

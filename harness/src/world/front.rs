@@ -1,11 +1,9 @@
 //! The front end, as the kernel's block layer would be: application I/Os, the requests they become, and the buffers that
 //! each request lends to the datapath until it is completed.
 
+use super::pool::Pool;
 use protocol::{Instant, Op};
 use simarray::api::Stamp;
-
-/// What no array ever stores: a buffer that nobody filled must not look like data.
-pub const POISON: Stamp = u64::MAX;
 
 /// An I/O of an application: one request, or two where a replayed one wraps around the volume's end.
 #[derive(Clone, Copy, Debug)]
@@ -34,8 +32,11 @@ pub struct Req {
     pub stamp: Stamp,
     /// In which order requests came, for a datapath that recovers.
     pub seq: u64,
-    /// Attempts that a standing connection may still answer into the buffer.
-    pub live: u32,
+    pub buf: u32,
+    /// A read of it was sent a second time while the first attempt was out.
+    pub hedged: bool,
+    /// Of a hedged one: some command was executed for it.
+    pub executed: bool,
 }
 
 impl Req {
@@ -97,8 +98,7 @@ impl<T> Slab<T> {
 pub struct Front {
     pub ios: Slab<AppIo>,
     pub reqs: Slab<Req>,
-    /// By request slot.
-    bufs: Vec<Vec<Stamp>>,
+    pub pool: Pool,
     seq: u64,
     /// Requests that are not completed.
     pub outstanding: u64,
@@ -109,7 +109,7 @@ impl Front {
         Front {
             ios: Slab::new(),
             reqs: Slab::new(),
-            bufs: Vec::new(),
+            pool: Pool::default(),
             seq: 0,
             outstanding: 0,
         }
@@ -122,23 +122,24 @@ impl Front {
         self.outstanding += 1;
         req.seq = self.seq;
         req.active = true;
-        let slot = match self.reqs.free.pop() {
+        let blocks = if req.op == Op::Read { req.blocks } else { 0 };
+        req.buf = self.pool.open(blocks as usize);
+        match self.reqs.free.pop() {
             Some(at) => {
                 req.generation = self.reqs.items[at as usize].generation.wrapping_add(1);
                 self.reqs.items[at as usize] = req;
                 at
             }
             None => self.reqs.insert(req),
+        }
+    }
+
+    /// A command of a request with two attempts was executed: was it the first? One whose request is over was not.
+    pub fn first_of_hedged(&mut self, cookie: u64) -> bool {
+        let Some((slot, _)) = self.current(cookie) else {
+            return false;
         };
-        if self.bufs.len() <= slot as usize {
-            self.bufs.resize_with(slot as usize + 1, Vec::new);
-        }
-        let buf = &mut self.bufs[slot as usize];
-        buf.clear();
-        if req.op == Op::Read {
-            buf.resize(req.blocks as usize, POISON);
-        }
-        slot
+        !std::mem::replace(&mut self.reqs.items[slot as usize].executed, true)
     }
 
     /// The request that a cookie names, if it is not completed.
@@ -149,25 +150,17 @@ impl Front {
         (req.active && req.generation == (cookie >> 32) as u32).then_some((slot, req))
     }
 
-    /// A read's data arrive in the buffer.
-    #[inline]
-    pub fn fill(&mut self, slot: u32, offset: u32, data: &[Stamp]) {
-        if let Some(buf) = self.bufs.get_mut(slot as usize) {
-            let from = (offset as usize).min(buf.len());
-            let n = data.len().min(buf.len() - from);
-            buf[from..from + n].copy_from_slice(&data[..n]);
-        }
-    }
-
     #[inline]
     pub fn data(&self, slot: u32) -> &[Stamp] {
-        &self.bufs[slot as usize]
+        self.pool.data(self.reqs.items[slot as usize].buf)
     }
 
     #[inline]
     pub fn close(&mut self, slot: u32) {
         if let Some(req) = self.reqs.get_mut(slot) {
             req.active = false;
+            let buf = req.buf;
+            self.pool.close(buf);
         }
         self.outstanding -= 1;
         self.reqs.remove(slot);
@@ -191,7 +184,9 @@ mod tests {
             blocks,
             stamp: 0,
             seq: 0,
-            live: 0,
+            buf: 0,
+            hedged: false,
+            executed: false,
         }
     }
 
@@ -205,13 +200,5 @@ mod tests {
         assert!(f.current(cookie).is_none());
         assert_eq!(f.open(read(1)), slot);
         assert!(f.current(cookie).is_none(), "the slot is used again");
-    }
-
-    #[test]
-    fn a_buffer_that_nobody_filled_is_poison() {
-        let mut f = Front::new();
-        let slot = f.open(read(3));
-        f.fill(slot, 1, &[7, 8, 9]);
-        assert_eq!(f.data(slot), [POISON, 7, 8]);
     }
 }

@@ -148,16 +148,11 @@ impl Sim {
             status_word(status),
         );
         if known && !probe {
-            let slot = a.cookie as u32;
+            let (array, pool) = (&self.w.array, &mut self.w.front.pool);
             if let Some(id) = data {
-                let (array, front) = (&self.w.array, &mut self.w.front);
-                front.fill(slot, a.offset, array.data(id));
+                pool.fill(a.buf, a.offset, array.data(id));
             }
-            if let Some(req) = self.w.front.reqs.get_mut(slot)
-                && req.generation == (a.cookie >> 32) as u32
-            {
-                req.live = req.live.saturating_sub(1);
-            }
+            pool.give(a.buf);
             let bytes = bytes_of(a.op, a.blocks, self.w.block_bytes);
             self.w
                 .recorder
@@ -184,6 +179,10 @@ impl Sim {
             }
         };
         self.deliver(core, input);
+        if known && !probe {
+            // A second attempt's data were the core's to take until now.
+            self.w.front.pool.settle(a.buf);
+        }
     }
 
     /// Things that happen at the array, whoever is still there to hear of them.
@@ -239,9 +238,12 @@ impl Sim {
                     self.w.recorder.array_duplicate();
                     return;
                 }
-                let first = !a.executed;
+                let (mut first, hedged) = (!a.executed, a.hedged);
                 a.executed = true;
                 let cookie = a.cookie;
+                if hedged {
+                    first = self.w.front.first_of_hedged(cookie);
+                }
                 if !first {
                     self.w.recorder.array_duplicate();
                 }

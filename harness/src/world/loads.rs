@@ -210,7 +210,9 @@ impl Sim {
                 blocks,
                 stamp: 0,
                 seq: 0,
-                live: 0,
+                buf: 0,
+                hedged: false,
+                executed: false,
             };
             let at = self.w.front.open(req);
             let stamp = if io.op.mutates() {

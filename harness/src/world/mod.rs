@@ -11,6 +11,7 @@ mod front;
 mod incoming;
 mod loads;
 mod observe;
+mod pool;
 mod queue;
 mod setup;
 mod shared;

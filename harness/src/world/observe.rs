@@ -21,6 +21,8 @@ pub enum Step {
     Fail,
     Effect,
     Probe,
+    /// As an issue, while an earlier one of the same read is out.
+    Hedge,
 }
 
 impl Step {
@@ -33,6 +35,7 @@ impl Step {
             Step::Fail => "fail",
             Step::Effect => "effect",
             Step::Probe => "probe",
+            Step::Hedge => "hedge",
         }
     }
 }
@@ -124,7 +127,7 @@ impl Observer {
             format!("vol{}", s.volume)
         };
         let detail = match s.step {
-            Step::Issue | Step::Probe | Step::Complete => String::new(),
+            Step::Issue | Step::Hedge | Step::Probe | Step::Complete => String::new(),
             Step::Answer | Step::Late if s.detail == 0 => String::new(),
             Step::Answer | Step::Late => format!(" status {:#x}", s.detail),
             Step::Fail => format!(" errno {}", s.detail),

@@ -103,6 +103,7 @@ pub fn core(s: &Scenario, paths: &[PathSpec], shard: u16) -> dp::Config {
                 distance: if p.host_port == shard % ports { 10 } else { 20 },
             })
             .collect(),
+        hedge_permille: s.datapath.hedge as u32 * 10,
         max_requests: MAX_REQUESTS,
         prior: Vec::new(),
         first_epoch: dp::Epoch(0),

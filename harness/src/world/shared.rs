@@ -147,11 +147,8 @@ impl Shared {
             let bytes = bytes_of(a.op, a.blocks, self.block_bytes);
             self.recorder
                 .abandoned(now, first_path + u32::from(path), a.op, bytes);
-            if let Some(req) = self.front.reqs.get_mut(a.cookie as u32)
-                && req.generation == (a.cookie >> 32) as u32
-            {
-                req.live = req.live.saturating_sub(1);
-            }
+            self.front.pool.give(a.buf);
+            self.front.pool.settle(a.buf);
         }
     }
 

@@ -168,7 +168,9 @@ impl Sim {
             if ticks & 0x3fff == 0 {
                 progress(self.now);
             }
-            if self.stopped && self.w.front.outstanding == 0 && self.w.array.in_flight() == 0 {
+            let front = &self.w.front;
+            let over = self.stopped && front.outstanding == 0 && front.pool.used() == 0;
+            if over && self.w.array.in_flight() == 0 {
                 break;
             }
         }
@@ -386,6 +388,11 @@ impl Sim {
                 self.w.violation(now, "leak", text);
             }
             c.abandon();
+        }
+        let used = self.w.front.pool.used();
+        if outstanding == 0 && used > 0 {
+            let text = format!("{used} buffers of requests that are over are still in use");
+            self.w.violation(now, "leak", text);
         }
         let data = self.w.data_held;
         if outstanding == 0 && data > 0 {

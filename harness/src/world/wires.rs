@@ -61,6 +61,9 @@ pub struct Attempt {
     pub lba: u64,
     pub blocks: u32,
     pub offset: u32,
+    pub buf: u32,
+    /// A second attempt, or one that has got a second.
+    pub hedged: bool,
     pub sent: Instant,
     pub path: u16,
     pub volume: u16,
@@ -82,6 +85,8 @@ impl Attempt {
         lba: 0,
         blocks: 0,
         offset: 0,
+        buf: 0,
+        hedged: false,
         sent: Instant::ZERO,
         path: 0,
         volume: 0,

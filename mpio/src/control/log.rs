@@ -140,6 +140,8 @@ pub fn line(event: &Event) -> Option<Line> {
         | Event::InDoubt { .. }
         | Event::Closed { .. }
         | Event::Held { .. }
+        | Event::Hedge { .. }
+        | Event::HedgeWon { .. }
         | Event::StaleCompletion { .. } => None,
     }
 }

@@ -91,6 +91,13 @@ fn volume(out: &mut String, v: &Volume, policy: &str) {
     if !kinds.is_empty() {
         let _ = writeln!(out, "  {}", kinds.join("; "));
     }
+    if v.hedges_issued > 0 {
+        let (n, won) = (v.hedges_issued, v.hedges_won);
+        let _ = writeln!(
+            out,
+            "  {n} reads were sent a second time; {won} of those attempts answered first"
+        );
+    }
     if v.parked_buffers > 0 {
         let n = v.parked_buffers;
         let _ = writeln!(

@@ -66,9 +66,19 @@ impl Ring for Driver<'_> {
         let p = &self.v.paths[usize::from(i.path.0)];
         let epoch = p.epoch;
         let file = p.file.as_ref().map(|f| f.as_raw_fd());
-        // A read that is sent again must not share its buffer with the attempt that was given up.
-        let fresh = i.op != Op::Read || self.fresh(tag);
-        let (Some(file), true) = (file, fresh) else {
+        // A read that is sent again must not share its buffer with the attempt that was given up, and one that is sent a second
+        // time not with the first.
+        let buffer = if i.hedge {
+            let kept = usize::from(self.v.queue.depth / 2);
+            self.buffers.data.spare_beyond(kept)
+        } else {
+            let fresh = i.op != Op::Read || self.fresh(tag);
+            fresh.then(|| self.buffers.data.of_tag(self.tag(tag)))
+        };
+        let (Some(file), Some(buffer)) = (file, buffer) else {
+            if let Some(buffer) = buffer.filter(|_| i.hedge) {
+                self.buffers.data.settle(buffer);
+            }
             let errno = if file.is_none() {
                 libc::ENOLINK
             } else {
@@ -80,7 +90,6 @@ impl Ring for Driver<'_> {
                 status: Status::Errno(errno),
             });
         };
-        let buffer = self.buffers.data.of_tag(self.tag(tag));
         let moves = matches!(i.op, Op::Read | Op::Write);
         let attempt = Attempt {
             sent_at: now,
@@ -94,6 +103,7 @@ impl Ring for Driver<'_> {
                 0
             },
             mutates: i.op.mutates(),
+            hedge: i.hedge,
         };
         let entry = self.command(&i, file, buffer);
         let index = self.open(Kind::Command, attempt);
@@ -132,6 +142,16 @@ impl Ring for Driver<'_> {
         };
         self.v.served.note(asked.op, result, took);
         self.commit(tag, result);
+    }
+
+    fn adopt(&mut self, _now: Instant, ticket: Ticket, cookie: u64) {
+        if let Some((landed, buffer)) = self.v.landed
+            && landed == ticket
+        {
+            self.v.landed = None;
+            let parked = self.buffers.data.adopt(self.tag(cookie as u16), buffer);
+            self.v.parked += u32::from(parked);
+        }
     }
 
     fn release(&mut self, _now: Instant, _ticket: Ticket, _buf: BufId) {}

@@ -57,6 +57,8 @@ pub(super) struct Attempt {
     /// What comes back when it succeeds.
     pub result: u32,
     pub mutates: bool,
+    /// Of a read that was sent a second time: its buffer is its own.
+    pub hedge: bool,
 }
 
 /// A shard's buffers: those that carry data, and small ones for probes, which must not be without where stuck commands have the rest.
@@ -94,6 +96,10 @@ pub struct VolumeIo {
     pub(super) asked_at: Vec<Instant>,
     /// Buffers that a command which was given up may still touch.
     pub parked: u32,
+    pub hedges_issued: u64,
+    pub hedges_won: u64,
+    /// A hedge that came back, and its buffer.
+    pub(super) landed: Option<(Ticket, u32)>,
     attempts: Vec<Attempt>,
     free: Vec<u32>,
 }
@@ -124,6 +130,9 @@ impl VolumeIo {
             notes,
             asked_at: vec![Instant::ZERO; room / 3],
             parked: 0,
+            hedges_issued: 0,
+            hedges_won: 0,
+            landed: None,
             attempts: Vec::with_capacity(room),
             free: Vec::with_capacity(room),
         }
@@ -227,6 +236,11 @@ impl Driver<'_> {
         let a = self.v.attempts[i as usize];
         self.v.free.push(i);
         match kind {
+            Kind::Command if a.hedge => {
+                // Its data may become the request's: until the core has said so or not, the buffer is not free.
+                self.buffers.data.land(a.buffer);
+                self.v.landed = Some((a.ticket, a.buffer));
+            }
             Kind::Command => self.v.parked -= u32::from(self.buffers.data.give(a.buffer)),
             _ => drop(self.buffers.small.give(a.buffer)),
         }
@@ -268,6 +282,13 @@ impl Driver<'_> {
         let data = Kind::Ublk.pack(self.v.index, u32::from(tag));
         let entry = self.v.queue.commit(tag, result, buffer).user_data(data);
         self.push(entry);
+    }
+
+    /// The core has been told of what came back: a hedge's buffer that it did not take is free.
+    pub fn settle(&mut self) {
+        if let Some((_, buffer)) = self.v.landed.take() {
+            self.buffers.data.settle(buffer);
+        }
     }
 
     /// Requests that are over and whose tags had no buffer to go on with: one may have come back.
@@ -490,6 +511,7 @@ impl Driver<'_> {
             buffer,
             result: bytes,
             mutates: false,
+            hedge: false,
         };
         let index = self.open(kind, attempt);
         let to = self.buffers.small.address(buffer);

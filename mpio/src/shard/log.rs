@@ -8,6 +8,11 @@ pub fn tell(v: &mut VolumeIo, event: &Event) {
     if let Some(path) = path_of(event) {
         v.paths[usize::from(path.0)].seen.note(event);
     }
+    match event {
+        Event::Hedge { .. } => v.hedges_issued += 1,
+        Event::HedgeWon { .. } => v.hedges_won += 1,
+        _ => {}
+    }
     v.notes.tell(v.index, *event);
 }
 

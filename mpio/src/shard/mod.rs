@@ -161,6 +161,7 @@ impl Shard {
         if let Some(input) = input {
             self.tell(now, at, input);
         }
+        self.driver(at).settle();
         self.driver(at).commit_waiting();
         self.tell_pending(now, at);
     }
@@ -272,6 +273,7 @@ impl Shard {
             seen.bytes = s.io.bytes;
             seen.served = s.io.served;
             seen.parked_buffers = s.io.parked;
+            (seen.hedges_issued, seen.hedges_won) = (s.io.hedges_issued, s.io.hedges_won);
             let state = s.core.no_path(VolumeId(0));
             seen.waits = state.map(|state| Waits::of(state, now));
             seen.paths.clear();

@@ -72,8 +72,18 @@ impl Pool {
 
     /// A command that named the buffer has come back; true: it was the last one, and the buffer was parked.
     pub fn give(&mut self, buffer: u32) -> bool {
+        self.land(buffer);
+        self.settle(buffer)
+    }
+
+    /// A command has come back; what it left in the buffer stays until `settle`.
+    pub fn land(&mut self, buffer: u32) {
+        self.users[buffer as usize] -= 1;
+    }
+
+    /// Back to the spares, if it was parked and nothing names it; whether it was.
+    pub fn settle(&mut self, buffer: u32) -> bool {
         let b = buffer as usize;
-        self.users[b] -= 1;
         let free = self.users[b] == 0 && std::mem::take(&mut self.parked[b]);
         if free {
             self.spare.push(buffer);
@@ -86,6 +96,20 @@ impl Pool {
         let buffer = self.spare.pop()?;
         self.parked[buffer as usize] = true;
         Some(buffer)
+    }
+
+    /// The same, for what can wait: it leaves so many.
+    pub fn spare_beyond(&mut self, left: usize) -> Option<u32> {
+        (self.spare.len() > left).then(|| self.spare())?
+    }
+
+    /// What is in a spare buffer is the answer for the tag: the tag goes on with it. True: its old one is parked until nothing out
+    /// names it.
+    pub fn adopt(&mut self, tag: u32, buffer: u32) -> bool {
+        self.parked[buffer as usize] = false;
+        let old = std::mem::replace(&mut self.of_tag[tag as usize], buffer);
+        self.parked[old as usize] = true;
+        !self.settle(old)
     }
 
     /// Makes sure that nothing out can touch the tag's buffer.
@@ -134,6 +158,36 @@ mod tests {
         assert_eq!(pool.of_tag(0), 0);
         assert!(pool.give(2));
         assert_eq!(pool.spare(), Some(2));
+    }
+
+    #[test]
+    fn a_second_attempt_that_wins_brings_its_buffer() {
+        let mut pool = Pool::new(1, 2, 4096).unwrap();
+        pool.take(0);
+        let second = pool.spare_beyond(1).unwrap();
+        pool.take(second);
+        assert_eq!(pool.spare_beyond(1), None, "one is left for retries");
+        pool.land(second);
+        assert!(pool.adopt(0, second), "the first attempt is out");
+        assert_eq!(pool.of_tag(0), second);
+        assert_eq!(pool.fresh(0), Fresh::Same, "its data are not swapped away");
+        assert!(pool.give(0));
+        assert_eq!(pool.spare(), Some(0));
+    }
+
+    #[test]
+    fn a_second_attempt_that_loses_gives_its_buffer_back() {
+        let mut pool = Pool::new(1, 1, 4096).unwrap();
+        let second = pool.spare_beyond(0).unwrap();
+        pool.take(second);
+        pool.land(second);
+        assert_eq!(
+            pool.spare(),
+            None,
+            "until it is known that nobody wants its data"
+        );
+        assert!(pool.settle(second));
+        assert_eq!(pool.spare(), Some(second));
     }
 
     #[test]

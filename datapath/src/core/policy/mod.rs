@@ -157,6 +157,11 @@ impl View {
         Duration(self.latency_fp / depth_fp.max(1 << Self::FRACTION))
     }
 
+    /// The work of a command on this path, on an average.
+    pub fn usual_work(&self) -> u64 {
+        (self.own_fp >> Self::FRACTION).max(1)
+    }
+
     /// What follows from the rest.
     #[inline]
     fn derive(&mut self) {
@@ -176,6 +181,12 @@ impl View {
         };
         self.unit_fp = self.slope_fp.saturating_add(floor).min(Self::UNIT_MAX_FP);
         self.overdue_at = Instant(self.oldest.0.saturating_add(self.tail.0));
+    }
+
+    /// What a command of this work is expected to take, sent now.
+    pub fn expected(&self, own: u32) -> Duration {
+        let own = u64::from(own).saturating_mul(self.unit_fp);
+        Duration(self.queue_fp.saturating_add(own) >> Self::FRACTION)
     }
 
     /// A command is sent.

@@ -5,6 +5,7 @@ mod deadlines;
 mod detect;
 mod doubt;
 mod failover;
+mod hedge;
 mod limits;
 mod review;
 mod rewrite;
@@ -48,6 +49,7 @@ pub fn config(paths: usize) -> Config {
             };
             paths
         ],
+        hedge_permille: 0,
         max_requests: 1024,
         prior: Vec::new(),
         first_epoch: Epoch(0),

@@ -26,6 +26,11 @@ impl World {
 
     pub(super) fn tell_now(&mut self, shard: usize, input: Input) {
         self.shadow(shard, input);
+        self.adopted = None;
+        self.answering = match input {
+            Input::Done { ticket, .. } => Some((shard, ticket)),
+            _ => None,
+        };
         self.cores[shard].handle(self.now, input, &mut self.out);
         self.carry_out(shard);
     }
@@ -150,8 +155,14 @@ impl World {
                 cookie,
                 lba,
                 blocks,
+                hedge,
                 ..
             } => {
+                if hedge {
+                    assert_eq!(op, Op::Read, "only a read may be sent twice");
+                    self.hedges.insert((shard, ticket), cookie);
+                    self.seen.hedged += 1;
+                }
                 assert!(
                     self.outstanding.contains_key(&cookie),
                     "issued after its end"
@@ -196,6 +207,13 @@ impl World {
                 };
                 let took = self.now.since(at);
                 self.seen.completed += 1;
+                if let Some(of) = self.answering
+                    && outcome == Outcome::Ok
+                    && self.hedges.get(&of) == Some(&cookie)
+                {
+                    assert_eq!(self.adopted, Some((of.1, cookie)), "whose data are these?");
+                    self.seen.hedges_won += 1;
+                }
                 if op.mutates() {
                     self.media
                         .complete(self.now, cookie, outcome == Outcome::Ok);
@@ -214,6 +232,11 @@ impl World {
                     self.seen.failed.push((self.now, took));
                     self.at(self.now + MS(10), Happening::Submit(shard));
                 }
+            }
+            Action::Adopt { ticket, cookie } => {
+                assert_eq!(self.answering, Some((shard, ticket)));
+                assert_eq!(self.hedges.get(&(shard, ticket)), Some(&cookie));
+                self.adopted = Some((ticket, cookie));
             }
             Action::Release { .. } => {}
             Action::Connect { path, epoch } => {

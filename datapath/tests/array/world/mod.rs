@@ -9,8 +9,8 @@ mod media;
 
 use datapath::core::verdict::{Verdict, judge};
 use datapath::core::{
-    Action, Actions, BufId, Config, Core, Epoch, Event, FencePolicy, Input, LossCause, Outcome,
-    PathConfig, Policy, Request, Ticket, VolumeConfig,
+    Action, Actions, BufId, Config, Core, Epoch, Event, FencePolicy, HEDGE_PERMILLE, Input,
+    LossCause, Outcome, PathConfig, Policy, Request, Ticket, VolumeConfig,
 };
 use protocol::rng::Stream;
 use protocol::{Access, Duration, Identity, Instant, Op, PathId, Status, VolumeId};
@@ -133,6 +133,8 @@ pub struct Seen {
     pub held: u64,
     pub held_max: Duration,
     pub flips: BTreeMap<(usize, u16), u32>,
+    pub hedged: u64,
+    pub hedges_won: u64,
     pub per_path: BTreeMap<u16, u64>,
 }
 
@@ -168,6 +170,10 @@ pub struct World {
     pub seen: Seen,
     out: Actions,
     told: Vec<Vec<Told>>,
+    /// Second attempts, with the request of each, and the ticket whose answer a core is being told.
+    hedges: BTreeMap<(usize, Ticket), u64>,
+    answering: Option<(usize, Ticket)>,
+    adopted: Option<(Ticket, u64)>,
     /// One answer in this many comes twice; 0: none.
     pub duplicates: u64,
     spins: u32,
@@ -197,6 +203,7 @@ pub fn config(paths: usize, policy: Policy) -> Config {
             };
             paths
         ],
+        hedge_permille: HEDGE_PERMILLE,
         max_requests: 1024,
         prior: Vec::new(),
         first_epoch: Epoch(0),
@@ -246,6 +253,9 @@ impl World {
             seen: Seen::default(),
             out: Actions::default(),
             told: vec![vec![Told::default(); paths]; usize::from(shards)],
+            hedges: BTreeMap::new(),
+            answering: None,
+            adopted: None,
             duplicates: 0,
             spins: 0,
         }
