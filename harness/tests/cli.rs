@@ -108,7 +108,12 @@ fn usage_errors_are_exit_2_and_say_what_is_right() {
         ),
         (&["compare"], "--policies"),
         (&["compare", "--policies", "numa,,"], "a name is empty"),
-        (&["compare", "--policies", "best"], "unknown policy 'best'"),
+        (&["compare", "--policies", "best"], "best of what?"),
+        (
+            &["compare", "--policies", "worst"],
+            "unknown policy 'worst'",
+        ),
+        (&["compare", "--bounds", "none.toml"], "cannot read it"),
         (&["fuzz", "--seeds", "9..1"], "did you mean 1..9?"),
         (&["fuzz", "--shard", "2/2"], "the last of 2 is 1/2"),
         (

@@ -436,3 +436,85 @@ fn compare_judges_rules_and_no_expectations() {
         assert!(all.out.contains(name), "{}", all.out);
     }
 }
+
+/// A run whose mean is the lower, the nearer the optimised paths' part is to four fifths.
+fn prefers_four_fifths(s: &Scenario, seed: u64) -> RunReport {
+    let mut r = passing(&s.name, seed);
+    r.policy = harness::scenario::policy_name(&s.datapath);
+    let split = &s.datapath.split;
+    let mean = match split.as_slice() {
+        [] if r.policy == "oracle" => 100_000.0,
+        [] => 200_000.0,
+        [a, b, ..] => {
+            let part = f64::from(*a) / f64::from(a + b);
+            120_000.0 + 100_000.0 * (part - 0.8).abs()
+        }
+        [_] => panic!("four paths"),
+    };
+    r.metrics
+        .insert("app.all.mean_ns".into(), Value::Float(mean));
+    r.expectations.clear();
+    r
+}
+
+#[test]
+fn compare_finds_the_best_split_and_says_whose_it_is() {
+    let bench = Bench::new(&[("a/one", "")]);
+    let scenarios = bench.text("scenarios");
+    let args = [
+        "compare",
+        &scenarios,
+        "--policies",
+        "all",
+        "--seeds",
+        "1..6",
+        "--json",
+    ];
+    let said = harness(&args, |s: &Scenario, seed| Ok(prefers_four_fifths(s, seed)));
+    assert_eq!(said.code, 0, "{}", said.err);
+    let all = lines(&said);
+    let of = |policy: &str| all.iter().find(|c| c["policy"] == policy);
+    let best = of("best").expect("a column");
+    assert_eq!(best["from"]["app.all.mean_ns"], "static 4/1/4/1");
+    assert_eq!(best["metrics"]["app.all.mean_ns"], 120_000.0);
+    let away = best["distance"]["app.all.mean_ns"].as_f64();
+    assert!(
+        (away.unwrap() - 0.2).abs() < 1e-9,
+        "from the oracle: {away:?}"
+    );
+    assert_eq!(
+        all.len(),
+        12,
+        "ten policies and two references; splits are not shown"
+    );
+    let marked = |c: &serde_json::Value| c["best"].as_array().map_or(0, Vec::len);
+    assert_eq!(marked(best) + marked(of("oracle").unwrap()), 0);
+}
+
+#[test]
+fn bounds_are_judged_on_medians_and_fail_with_12() {
+    let bench = Bench::new(&[("a/one", ""), ("a/two", "")]);
+    let scenarios = bench.text("scenarios");
+    let file = bench.at("bounds.toml");
+    let bounds = |percent: u32, gap: &str| {
+        let text = format!(
+            "[[bound]]\nrow = \"mean\"\nscenario = \"a/one\"\nmetric = \"app.all.mean\"\n\
+             at_most = \"{percent} % of best\"\n{gap}\n"
+        );
+        std::fs::write(&file, text).unwrap();
+        let file = file.to_string_lossy();
+        let args = ["compare", &scenarios, "--bounds", &file, "--seeds", "1..3"];
+        harness(&args, |s: &Scenario, seed| Ok(prefers_four_fifths(s, seed)))
+    };
+    let held = bounds(167, "");
+    assert_eq!(held.code, 0, "{}", held.err);
+    assert!(held.out.contains("static 4/1/4/1"), "{}", held.out);
+    assert!(held.out.contains("1 bound: 1 held"), "{}", held.out);
+    let broken = bounds(166, "");
+    assert_eq!(broken.code, 12);
+    assert!(broken.out.contains("166.7 %"), "{}", broken.out);
+    assert_eq!(bounds(166, "known_gap = \"why\"").code, 0);
+    let closed = bounds(167, "known_gap = \"why\"");
+    assert_eq!(closed.code, 12);
+    assert!(closed.out.contains("remove known_gap"), "{}", closed.out);
+}

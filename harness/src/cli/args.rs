@@ -158,9 +158,18 @@ pub struct Check {
 pub struct Compare {
     #[command(flatten)]
     pub what: What,
-    /// The policies, separated by commas, or `all`
-    #[arg(long, value_name = "A,B,…", required = true, value_delimiter = ',')]
+    /// The policies, separated by commas; `best` adds the best of them and of static splits; `all` is all of it
+    #[arg(
+        long,
+        value_name = "A,B,…",
+        required_unless_present = "bounds",
+        conflicts_with = "bounds",
+        value_delimiter = ','
+    )]
     pub policies: Vec<String>,
+    /// Judge the bounds of this file, with the policies that they need; those of other scenarios are left out
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["csv", "json"])]
+    pub bounds: Option<PathBuf>,
     /// Print one JSON object a line for each scenario and policy
     #[arg(long)]
     pub json: bool,

@@ -4,6 +4,7 @@
 //! kind, also of those that a sound datapath never gives.
 
 mod args;
+mod bounds;
 mod check;
 mod compare;
 mod execute;
@@ -18,6 +19,7 @@ mod repro;
 mod run;
 mod seeds;
 mod shrink;
+mod splits;
 mod target;
 mod trace;
 

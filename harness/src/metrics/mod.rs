@@ -26,6 +26,7 @@ mod judge;
 mod latency;
 mod loss;
 mod measured;
+mod oscillation;
 mod paths;
 mod recorder;
 mod starvation;

@@ -3,6 +3,7 @@
 use super::app::Class;
 use super::balance;
 use super::measured::Measured;
+use super::oscillation;
 use crate::report::model::Value;
 use crate::scenario::metric::RULES;
 use crate::scenario::model::Window;
@@ -43,6 +44,11 @@ impl Measured {
             ("balance", "spread") => {
                 let spread = balance::spread(&self.path_ios(window), self.set(window));
                 return spread.map(Value::Float);
+            }
+            ("balance", "oscillation") => {
+                let length = Some(length.0).filter(|_| window == Window::Whole)?;
+                let worst = oscillation::worst(&self.timeline, &self.names, length);
+                return worst.map(Value::Float);
             }
             ("failover", "count") => events.failovers,
             ("failover", "detect_max") => events.detect_max_ns,

@@ -1,8 +1,10 @@
 //! Policies side by side: for each scenario a column for each policy, medians over the seeds, the best of each row
 //! marked.
 //!
-//! A best is marked only where the policies differ; where several share it, each has the mark.
+//! A best is marked only where the policies differ; where several share it, each has the mark. The references are out of
+//! that contest: `oracle` knows what no host can, and `best` is, in each row, the best of all policies and static splits.
 
+pub mod bounds;
 pub mod matrix;
 
 use super::baseline::Better;
@@ -27,7 +29,7 @@ const ROWS: [(&str, &str, Better); 10] = [
 ];
 
 /// One scenario under one policy: an object of `--json`.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Default, Debug, Serialize)]
 pub struct Column {
     pub schema: u32,
     pub scenario: String,
@@ -37,7 +39,7 @@ pub struct Column {
     pub metrics: BTreeMap<String, f64>,
     /// Where the median of all seeds lies with 95 % confidence; from six seeds on.
     pub intervals: BTreeMap<String, (f64, f64)>,
-    /// How far each median is from the best policy's, as a part of that: 0.1 is 10 % worse.
+    /// How far each median is from the oracle's, as a part of that: 0.1 is 10 % worse. Without an oracle, from the best policy's.
     pub distance: BTreeMap<String, f64>,
     /// The median share of each path.
     pub shares: BTreeMap<String, f64>,
@@ -45,6 +47,20 @@ pub struct Column {
     pub rules: BTreeMap<String, u64>,
     /// The metrics in which this policy is the best.
     pub best: Vec<String>,
+    /// Of `best`: whose each metric is.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub from: BTreeMap<String, String>,
+    /// The median of everything that was measured.
+    #[serde(skip)]
+    pub every: BTreeMap<String, f64>,
+}
+
+pub const ORACLE: &str = "oracle";
+pub const BEST: &str = "best";
+
+/// Not a policy that a host could have.
+pub fn is_reference(policy: &str) -> bool {
+    policy == ORACLE || policy == BEST
 }
 
 impl Column {
@@ -87,6 +103,44 @@ impl Column {
                 .collect(),
             rules,
             best: Vec::new(),
+            from: BTreeMap::new(),
+            every: every(runs),
+        }
+    }
+
+    /// In each row the best of `columns`, references apart.
+    pub fn best_of(columns: &[Column]) -> Option<Column> {
+        let mut best = Column {
+            policy: BEST.into(),
+            ..columns.first()?.bare()
+        };
+        for (_, key, better) in ROWS {
+            let sound = columns.iter().filter(|c| c.rules.is_empty());
+            let known = sound
+                .filter(|c| !is_reference(&c.policy))
+                .filter_map(|c| Some((*c.metrics.get(key)?, c)));
+            let first = known.reduce(|a, b| match better {
+                Better::Lower if b.0 < a.0 => b,
+                Better::Higher if b.0 > a.0 => b,
+                _ => a,
+            });
+            if let Some((value, c)) = first {
+                best.metrics.insert(key.into(), value);
+                best.from.insert(key.into(), c.policy.clone());
+                if let Some(interval) = c.intervals.get(key) {
+                    best.intervals.insert(key.into(), *interval);
+                }
+            }
+        }
+        Some(best)
+    }
+
+    fn bare(&self) -> Column {
+        Column {
+            schema: self.schema,
+            scenario: self.scenario.clone(),
+            seeds: self.seeds.clone(),
+            ..Column::default()
         }
     }
 
@@ -96,6 +150,20 @@ impl Column {
         let median = self.metrics.get(key).filter(|m| **m > 0.0)?;
         Some((high - low) / 2.0 / median * 100.0)
     }
+}
+
+/// Medians of every metric that all runs have.
+fn every(runs: &[Outcome]) -> BTreeMap<String, f64> {
+    let ran: Vec<&Outcome> = runs.iter().filter(|r| r.ran()).collect();
+    let Some(first) = ran.first() else {
+        return BTreeMap::new();
+    };
+    let keys = first.report.metrics.keys();
+    keys.filter_map(|key| {
+        let values: Option<Vec<f64>> = ran.iter().map(|r| r.metric(key)).collect();
+        Some((key.clone(), median(values?)?))
+    })
+    .collect()
 }
 
 /// Where the median of what was sampled lies with at least 95 % confidence, whatever the distribution: the order
@@ -120,7 +188,7 @@ pub fn mark(columns: &mut [Column]) {
     for (_, key, better) in ROWS {
         let values: Vec<f64> = columns
             .iter()
-            .filter(|c| c.rules.is_empty())
+            .filter(|c| c.rules.is_empty() && !is_reference(&c.policy))
             .filter_map(|c| c.metrics.get(key).copied())
             .collect();
         let least = values.iter().copied().fold(f64::INFINITY, f64::min);
@@ -129,14 +197,17 @@ pub fn mark(columns: &mut [Column]) {
             Better::Lower => least,
             Better::Higher => most,
         };
-        if best > 0.0 && best.is_finite() {
+        let oracle = columns.iter().find(|c| c.policy == ORACLE);
+        let oracle = oracle.and_then(|c| c.metrics.get(key)).copied();
+        let from = oracle.unwrap_or(best);
+        if from > 0.0 && from.is_finite() {
             for column in columns.iter_mut() {
                 if let Some(value) = column.metrics.get(key) {
                     let away = match better {
-                        Better::Lower => value / best - 1.0,
-                        Better::Higher => 1.0 - value / best,
+                        Better::Lower => value / from - 1.0,
+                        Better::Higher => 1.0 - value / from,
                     };
-                    column.distance.insert(key.to_string(), away.max(0.0));
+                    column.distance.insert(key.to_string(), away);
                 }
             }
         }
@@ -144,7 +215,8 @@ pub fn mark(columns: &mut [Column]) {
             continue;
         }
         for column in columns.iter_mut() {
-            if column.rules.is_empty() && column.metrics.get(key) == Some(&best) {
+            let runs = column.rules.is_empty() && !is_reference(&column.policy);
+            if runs && column.metrics.get(key) == Some(&best) {
                 column.best.push(key.to_string());
             }
         }
@@ -178,7 +250,8 @@ pub fn table(title: &str, columns: &[Column], style: Style) -> String {
         .iter()
         .map(|c| {
             let room = if c.intervals.is_empty() { 9 } else { 13 };
-            c.policy.chars().count().max(room) + 2
+            let longest = c.from.values().map(|name| name.chars().count() + 12).max();
+            c.policy.chars().count().max(room).max(longest.unwrap_or(0)) + 2
         })
         .collect();
     out += &format!("   {:<14}", "");
@@ -199,6 +272,9 @@ pub fn table(title: &str, columns: &[Column], style: Style) -> String {
             if let Some(share) = column.uncertainty(key) {
                 text += &format!(" ±{share:.0}%");
             }
+            if let Some(name) = column.from.get(key) {
+                text += &format!(" = {name}");
+            }
             let text = format!("{text:>width$}");
             let best = column.best.iter().any(|b| b == key);
             row += &if best {
@@ -214,7 +290,11 @@ pub fn table(title: &str, columns: &[Column], style: Style) -> String {
         columns.iter().flat_map(|c| c.shares.keys()).collect();
     for path in shares.into_iter().take(16) {
         let mut row = format!("   {:<14}", format!("share {path}"));
-        for (column, width) in columns.iter().zip(&widths) {
+        for (column, width) in columns
+            .iter()
+            .zip(&widths)
+            .filter(|(c, _)| c.from.is_empty())
+        {
             let share = column.shares.get(path).copied().unwrap_or(0.0);
             row += &format!("{:>width$} ", human::percent(share));
         }

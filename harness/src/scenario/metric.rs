@@ -51,6 +51,7 @@ const FIXED: &[(&str, Measure)] = &[
     ("app.stall_max", Measure::Time),
     ("balance.jain", Measure::Ratio),
     ("balance.spread", Measure::Ratio),
+    ("balance.oscillation", Measure::Ratio),
     ("failover.count", Measure::Count),
     ("failover.detect_max", Measure::Time),
     ("failover.redispatch_max", Measure::Time),

@@ -28,7 +28,9 @@ pub fn markdown(scenarios: &[(&str, &str)], columns: &[Column]) -> String {
     let mut out = String::from("# Policies side by side\n\n");
     out += &format!(
         "Written by `harness compare --markdown`. Medians over the seeds {}; the best of each row in bold; in brackets how \
-         far a policy is from it.\n",
+         far a policy is from `oracle`, or without one from the best. `oracle` and `best` are references: the first sends each \
+         I/O where it would be finished first, by the array's true queues; the second is the best of all policies and of \
+         static splits in 2 % steps, and says whose it is.\n",
         seeds.join(", ")
     );
     for (title, key) in TABLES {
@@ -58,10 +60,14 @@ fn entry(column: Option<&Column>, key: &str) -> String {
         return "–".into();
     };
     let mut text = cell(key, *value);
+    if let Some(name) = column.from.get(key) {
+        text += &format!(" = {name}");
+    }
     if column.best.iter().any(|b| b == key) {
         text = format!("**{text}**");
-    } else if let Some(away) = column.distance.get(key).map(|d| d * 100.0)
-        && away >= 0.5
+    }
+    if let Some(away) = column.distance.get(key).map(|d| d * 100.0)
+        && away.abs() >= 0.5
     {
         text += &format!(" ({away:.0} %)");
     }
@@ -83,11 +89,7 @@ mod tests {
             policy: policy.into(),
             seeds: vec![1, 2],
             metrics: BTreeMap::from([("app.all.mean_ns".to_string(), mean)]),
-            intervals: BTreeMap::new(),
-            distance: BTreeMap::new(),
-            shares: BTreeMap::new(),
-            rules: BTreeMap::new(),
-            best: Vec::new(),
+            ..Column::default()
         }
     }
 
