@@ -81,14 +81,25 @@ pub fn scenario(seed: u64, profile: Profile, file: &Path) -> Scenario {
     if profile == Profile::Ghosts {
         haunt(&mut stream("haunt"), &mut s);
     }
+    let soaked = profile == Profile::Crashes && stream("soaked").percent(60);
+    if soaked {
+        soak(&mut s);
+    }
     datapath(&mut stream("datapath"), &mut s, tiny, profile);
     let mut phases = stream("phases");
     let safety = Duration(phases.between(800, 2_000) * MS);
     let last_end = inject::faults(seed, &mut s, safety, profile);
+    if soaked {
+        inject::crash(&mut stream("crash"), &mut s);
+    }
+    inject::report_survives(&mut s);
     let tail = phases.between(1_150, 1_500) * MS;
     s.duration = Duration(last_end.max(safety.nanos()) + tail);
     loads(seed, &mut s, tiny, profile);
     inject::aim(seed, &mut s);
+    if soaked {
+        pour(&mut stream("pour"), &mut s);
+    }
     if profile == Profile::Ghosts {
         crowd(&mut stream("crowd"), &mut s);
     }
@@ -359,6 +370,33 @@ fn crowd(r: &mut Stream, s: &mut Scenario) {
         let hi = block * r.between(1, 4);
         w.block = Span { lo: block, hi };
         w.load = Load::RateMilli(pick(r, &[500, 2_000, 5_000]) * 1_000);
+    }
+}
+
+/// A volatile cache that every load of a host shares: what a crash takes from it, all of them must be told of.
+fn soak(s: &mut Scenario) {
+    s.array.cache = Cache::Volatile;
+    s.volumes.truncate(1);
+    s.link.bits_per_s = s.link.bits_per_s.max(10_000_000_000);
+    s.paths.iter_mut().for_each(|p| p.bits_per_s = None);
+}
+
+/// Writes without FUA and many flushes, so that at any moment something is answered and not durable; and writes of several
+/// commands, that are answered bit by bit.
+fn pour(r: &mut Stream, s: &mut Scenario) {
+    let drawn = s.clone();
+    for w in &mut s.workloads {
+        w.read_pct = w.read_pct.min(20);
+        w.fua_pct = if r.percent(20) { w.fua_pct } else { 0 };
+        w.flush_every = r.between(1, 8);
+    }
+    if let Some(w) = s.workloads.first_mut()
+        && r.percent(50)
+    {
+        large(r, &drawn, w);
+        if w.block.lo >= MIB {
+            w.load = Load::RateMilli(r.between(100, 300) * 1_000);
+        }
     }
 }
 

@@ -77,7 +77,6 @@ pub fn faults(seed: u64, s: &mut Scenario, safety: Duration, profile: Profile) -
             kind: what,
         });
     }
-    report_survives(s);
     if s.faults.is_empty() {
         // Nothing of what exists in this seed has a place in its topology.
         let at = safety.nanos() / 2 / MS * MS;
@@ -98,9 +97,22 @@ pub fn faults(seed: u64, s: &mut Scenario, safety: Duration, profile: Profile) -
     last_end + by_event
 }
 
+/// One of the faults is a crash, whatever was drawn.
+pub fn crash(r: &mut Stream, s: &mut Scenario) {
+    let crash = |f: &Fault| matches!(f.kind, FaultKind::Crash { .. });
+    if s.faults.iter().any(crash) {
+        return;
+    }
+    if let Some((on, kind)) = effect(r, s, Kind::Crash)
+        && let Some(f) = s.faults.first_mut()
+    {
+        (f.on, f.kind) = (on, kind);
+    }
+}
+
 /// An array says once that it lost its cache. Where a shard is not scheduled that word may lie unread until the daemon is killed:
 /// nobody can know of it then, and a search would find that again and again.
-fn report_survives(s: &mut Scenario) {
+pub fn report_survives(s: &mut Scenario) {
     let is = |s: &Scenario, kind: fn(&FaultKind) -> bool| s.faults.iter().any(|f| kind(&f.kind));
     let lost = s.array.cache == Cache::Volatile && is(s, |k| matches!(k, FaultKind::Crash { .. }));
     if lost && is(s, |k| *k == FaultKind::Kill) {

@@ -192,7 +192,9 @@ impl Ring for Driver<'_> {
 
     fn peer(&mut self, _now: Instant, message: PeerMessage) {
         let only = match message {
-            PeerMessage::DoubtNoted { shard, .. } => Some(shard),
+            PeerMessage::DoubtNoted { shard, .. } | PeerMessage::FlushNoted { shard, .. } => {
+                Some(shard)
+            }
             _ => None,
         };
         for (shard, outbox) in self.links.shards.iter().enumerate() {
