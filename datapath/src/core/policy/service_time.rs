@@ -1,9 +1,10 @@
-//! Historical service time: `drivers/md/dm-ps-historical-service-time.c`, with its default weight and threshold.
+//! Historical service time: `drivers/md/dm-ps-historical-service-time.c` (version 0.1.1), with its default weight and
+//! threshold.
 //!
 //! A path's history is an average of *service*, not of waiting: a command counts from the end of the one before it on
 //! the same path. Slow samples count more: the weight of the history is 0.95 to the power of one more for each 16.8 ms
-//! that the sample took. All of it in 10-bit fixed point, as in the kernel. The default threshold multiplier of 0 makes
-//! any difference of two histories count.
+//! that the sample took, and nothing at all from 1.06 s on. The history has 10 bits of fraction, as in the kernel. The
+//! default threshold multiplier of 0 makes any two histories count as different, equal ones too.
 //!
 //! The list of paths is in order of use, and the comparison is not transitive: so the list is kept here as there. One
 //! list for each shard stands for the one of each map.
@@ -14,13 +15,15 @@ use std::cmp::Ordering;
 
 const FIXED_SHIFT: u32 = 10;
 const FIXED_ONE: u64 = 1 << FIXED_SHIFT;
+const FIXED_MAX: u64 = u64::MAX >> FIXED_SHIFT;
 const FIXED_95: u64 = 972;
 const BUCKET_SHIFT: u32 = 24;
 const WEIGHTS: usize = 64;
-const INFLIGHT_MAX: u64 = 1024;
+const INFLIGHT_MAX: u32 = 1024;
 
 #[derive(Clone, Copy, Debug)]
 pub struct Path {
+    /// In 1/1024 ns.
     pub history: u64,
     pub last_finish: Instant,
     pub stale_after: Instant,
@@ -35,6 +38,20 @@ pub struct Memory {
     valid: u64,
 }
 
+/// 0.95 to the power of `n`, by squaring, each product rounded.
+fn weight(n: u32) -> u64 {
+    let product = |a: u64, b: u64| (a * b + FIXED_ONE / 2) >> FIXED_SHIFT;
+    let (mut result, mut x, mut n) = (FIXED_ONE, FIXED_95, n);
+    while n > 0 {
+        if n & 1 == 1 {
+            result = product(result, x);
+        }
+        n >>= 1;
+        x = product(x, x);
+    }
+    result
+}
+
 impl Memory {
     pub fn new(paths: usize) -> Self {
         let path = Path {
@@ -42,9 +59,10 @@ impl Memory {
             last_finish: Instant::ZERO,
             stale_after: Instant::ZERO,
         };
-        let mut weights = [FIXED_95; WEIGHTS];
-        for i in 1..WEIGHTS {
-            weights[i] = (weights[i - 1] * FIXED_95) >> FIXED_SHIFT;
+        // The last bucket keeps nothing of the history.
+        let mut weights = [0; WEIGHTS];
+        for (n, w) in (1..).zip(&mut weights[..WEIGHTS - 1]) {
+            *w = weight(n);
         }
         Memory {
             paths: vec![path; paths],
@@ -84,19 +102,21 @@ impl Memory {
         p.last_finish = now;
         let bucket = (service >> BUCKET_SHIFT).min(WEIGHTS as u64 - 1) as usize;
         let weight = self.weights[bucket];
-        let mixed = u128::from(p.history) * u128::from(weight)
-            + u128::from(service) * u128::from(FIXED_ONE - weight);
-        p.history = (mixed >> FIXED_SHIFT) as u64;
-        p.stale_after = Instant(now.0.saturating_add(p.history.saturating_mul(self.valid)));
+        let sample = service.saturating_mul(FIXED_ONE).min(FIXED_MAX);
+        // Each factor is below 2^54, and the weights add up to 2^10.
+        let mixed = p.history * weight + sample * (FIXED_ONE - weight);
+        p.history = mixed.saturating_add(FIXED_ONE / 2) >> FIXED_SHIFT;
+        let fresh = self.valid.saturating_mul(p.history >> FIXED_SHIFT);
+        p.stale_after = Instant(now.0.saturating_add(fresh));
     }
 }
 
 /// Less: the first path is the better one.
 fn compare(now: Instant, (a, out_a): (&Path, u32), (b, out_b): (&Path, u32)) -> Ordering {
-    if a.history == b.history {
+    if a.history == 0 && b.history == 0 {
         return out_a.cmp(&out_b);
     }
-    let idle_stale = |p: &Path, out: u32| out == 0 && p.stale_after <= now;
+    let idle_stale = |p: &Path, out: u32| out == 0 && p.stale_after < now;
     if idle_stale(a, out_a) || idle_stale(b, out_b) || (out_a == 0 && out_b == 0) {
         // The unloaded one; of two, the one that is stale for longer.
         let stale = |p: &Path, other: u32| if other == 0 { p.stale_after.0 } else { 0 };
@@ -106,7 +126,7 @@ fn compare(now: Instant, (a, out_a): (&Path, u32), (b, out_b): (&Path, u32)) -> 
         a.history > b.history
     } else {
         let (mut a_time, mut b_time) = (a.history, b.history);
-        if u64::from(out_a.max(out_b)) >= INFLIGHT_MAX {
+        if out_a.max(out_b) >= INFLIGHT_MAX {
             a_time >>= FIXED_SHIFT;
             b_time >>= FIXED_SHIFT;
         }
@@ -139,8 +159,7 @@ mod tests {
             now = Instant(now.0 + 100_000);
             m.answered(now, 0, sent);
         }
-        // Truncation loses less than 1024/52 of a unit at each step.
-        assert!((99_900..=100_000).contains(&m.paths[0].history));
+        assert!((99_999..=100_000).contains(&(m.paths[0].history >> FIXED_SHIFT)));
     }
 
     #[test]
@@ -153,25 +172,36 @@ mod tests {
                 m.answered(Instant(sent.0 + i * 10_000), 0, sent);
             }
         }
-        assert!((9_950..=10_000).contains(&m.paths[0].history));
+        assert!((9_999..=10_000).contains(&(m.paths[0].history >> FIXED_SHIFT)));
     }
 
     #[test]
     fn a_slow_sample_weighs_more() {
-        let mut m = Memory::new(1);
-        m.answered(Instant(1 << 30), 0, Instant(0));
-        // 64 buckets of 2^24 ns: 0.95^64 of the history is left, at most.
-        assert!(m.paths[0].history > (1 << 30) / 100 * 96);
+        // 0.95^20 of the history is left after 19 buckets of 2^24 ns, nothing after 63.
+        for (sent, answered, want) in [(0, 19 << 24, 1.0 - 0.3535), (0, 63 << 24, 1.0)] {
+            let mut m = Memory::new(1);
+            m.answered(Instant(answered), 0, Instant(sent));
+            let part = (m.paths[0].history >> FIXED_SHIFT) as f64 / answered as f64;
+            assert!((part - want).abs() < 0.01, "{part} instead of {want}");
+        }
+    }
+
+    #[test]
+    fn the_weights_are_the_kernels() {
+        let m = Memory::new(1);
+        assert_eq!(m.weights[..4], [972, 923, 876, 832]);
+        assert_eq!(m.weights[63], 0);
     }
 
     /// The kernel's comparison as signed numbers, as it is written there.
     fn kernel(now: u64, a: (u64, u64, i64), b: (u64, u64, i64)) -> i128 {
         let ((h1, s1, o1), (h2, s2, o2)) = (a, b);
-        let over = if h1 > h2 { h1 > 0 } else { h2 > 0 && h1 != h2 };
+        // Over 0 times the smaller one.
+        let over = if h1 > h2 { h1 > 0 } else { h2 > 0 };
         if !over {
             return i128::from(o1 - o2);
         }
-        if (o1 == 0 && s1 <= now) || (o2 == 0 && s2 <= now) || (o1 == 0 && o2 == 0) {
+        if (o1 == 0 && s1 < now) || (o2 == 0 && s2 < now) || (o1 == 0 && o2 == 0) {
             return i128::from(o2 == 0) * i128::from(s1) - i128::from(o1 == 0) * i128::from(s2);
         }
         let c1 = (o1 as i128 + 1) * i128::from(h1);
@@ -192,15 +222,16 @@ mod tests {
 
         #[test]
         fn the_choice_is_the_kernels(
-            paths in prop::collection::vec((1..1u64 << 32, 0..2_000u64, 0..3u32), 1..10),
+            paths in prop::collection::vec((0..3u64, 1..1u64 << 42, 0..2_000u64, 0..3u32), 1..10),
             turns in 1..40usize,
             now in 0..2_000u64,
         ) {
             let n = paths.len();
             let mut m = Memory::new(n);
             let mut views: Vec<View> = (0..n).map(|_| View::new(0)).collect();
-            for (i, (history, stale, out)) in paths.iter().enumerate() {
-                m.paths[i].history = *history;
+            for (i, (kind, history, stale, out)) in paths.iter().enumerate() {
+                // Equal histories, and none, are compared by other rules.
+                m.paths[i].history = if *kind < 2 { *kind << 20 } else { *history };
                 m.paths[i].stale_after = Instant(*stale);
                 views[i].inflight = *out;
             }
