@@ -1,8 +1,10 @@
 //! How much the paths' shares swing: hosts that all see the same path become slow, leave it together and come back together.
 //!
-//! Of each path its part of its host's I/Os in every 100 ms is taken; the deviation of these over their mean says how much it
-//! swings, and the worst path counts. The first 100 ms are left out: paths connect, and policies learn. So are paths that
-//! carry less than a twentieth of their host's I/Os: what swings there is chance.
+//! Of each path, on all hosts together, its part of all I/Os in every 100 ms is taken; the deviation of these over their mean says how
+//! much it swings, and the worst path counts. Hosts are taken together because a herd moves together: what one host moves between
+//! two ports of one controller, while another moves the other way, no array and no application notices, and in a closed loop whose servers are the
+//! bottleneck it wanders freely. The first 100 ms are left out: paths connect, and policies learn. So are paths that
+//! carry less than a twentieth of the I/Os: what swings there is chance.
 
 use crate::report::model::TimelineRow;
 
@@ -12,26 +14,32 @@ const LEAST_SHARE: f64 = 0.05;
 /// The worst path's deviation over its mean; `None` over less than two windows, or where rows are too coarse.
 pub fn worst(rows: &[TimelineRow], names: &[String], length_ns: u64) -> Option<f64> {
     let width = rows.get(1)?.at_ns;
-    let host = |p: usize| names[p].split_once('.').map_or("", |(host, _)| host);
+    let short = |p: usize| names[p].rsplit('.').next().unwrap_or("");
+    let mut kinds: Vec<&str> = (0..names.len()).map(short).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
     let each = usize::try_from(WINDOW_NS.checked_div(width)?).ok()?;
     let whole = rows.iter().filter(|r| r.at_ns + width <= length_ns).count();
     let windows: Vec<Vec<u64>> = rows[..whole]
         .chunks_exact(each.max(1))
         .skip(1)
         .map(|rows| {
-            let of = |p: usize| rows.iter().map(|r| r.per_path_ios[p]).sum();
-            (0..names.len()).map(of).collect()
+            let of = |kind: &&str| {
+                let paths = (0..names.len()).filter(|p| short(*p) == *kind);
+                let ios = paths.flat_map(|p| rows.iter().map(move |r| r.per_path_ios[p]));
+                ios.sum()
+            };
+            kinds.iter().map(of).collect()
         })
         .collect();
     if each == 0 || windows.len() < 2 {
         return None;
     }
-    let worst = (0..names.len())
-        .filter_map(|p| {
-            let siblings: Vec<usize> = (0..names.len()).filter(|q| host(*q) == host(p)).collect();
+    let worst = (0..kinds.len())
+        .filter_map(|k| {
             let shares = windows.iter().filter_map(|ios| {
-                let all: u64 = siblings.iter().map(|q| ios[*q]).sum();
-                (all > 0).then(|| ios[p] as f64 / all as f64)
+                let all: u64 = ios.iter().sum();
+                (all > 0).then(|| ios[k] as f64 / all as f64)
             });
             swing(&shares.collect::<Vec<f64>>())
         })
@@ -87,10 +95,17 @@ mod tests {
     }
 
     #[test]
-    fn a_host_is_seen_by_itself() {
+    fn hosts_that_move_together_swing_and_hosts_that_change_places_do_not() {
         let names = names(&["host0.h0-A0", "host0.h1-A1", "host1.h0-A0", "host1.h1-A1"]);
-        // One host has ever less to do, in the same proportions.
-        let less = rows(&[&[5, 5, 5, 5], &[5, 5, 9, 9], &[5, 5, 3, 3], &[5, 5, 1, 1]]);
-        assert_eq!(worst(&less, &names, 400 * MS), Some(0.0));
+        let places = rows(&[&[5, 5, 5, 5], &[4, 6, 6, 4], &[6, 4, 4, 6], &[4, 6, 6, 4]]);
+        assert_eq!(worst(&places, &names, 400 * MS), Some(0.0));
+        let herd = rows(&[
+            &[5, 5, 5, 5],
+            &[4, 6, 4, 6],
+            &[6, 4, 6, 4],
+            &[4, 6, 4, 6],
+            &[6, 4, 6, 4],
+        ]);
+        assert_eq!(worst(&herd, &names, 500 * MS), Some(0.2));
     }
 }
