@@ -1,19 +1,13 @@
-#!/bin/sh
-# Runs in the machine of `ci/vm`: `harness run --target` on the daemon's volume over four scsi_debug paths, which go offline and answer with
-# errors as the scenario says. One line a test.
-set -u
-failed=0
-ok() { echo "ok $1"; }
-fail() { echo "FAIL $1: $2"; failed=1; }
+# `harness run --target` on the daemon's volume over four scsi_debug paths, which go offline and answer with errors as the scenario says.
 
-for _ in $(seq 50); do [ "$(ls -d /sys/block/sd* 2>/dev/null | wc -l)" = 4 ] && break; sleep 0.1; done
+wait_for_devices 4
 paths=
 for d in /sys/block/sd*; do paths="$paths ${d##*/}"; done
 set -- $paths
 [ $# = 4 ] || { fail target-paths "$# scsi_debug devices instead of 4"; exit 1; }
 cat >/tmp/target.toml <<TOML
 [daemon]
-socket = "/run/mpio.sock"
+socket = "$socket"
 [[volume]]
 name = "db"
 paths = ["/dev/$1", "/dev/$2", "/dev/$3", "/dev/$4"]
@@ -59,6 +53,5 @@ run --target "$dev" --inject /tmp/inject.toml
 code=$?
 [ $code = 10 ] && ok target-finds-loss || fail target-finds-loss "exit $code: $(tail -5 /tmp/run.out)"
 
-mpio stop --socket /run/mpio.sock
+mpio stop --socket $socket
 wait $daemon
-exit $failed

@@ -7,6 +7,7 @@ pub mod fuzz;
 pub mod metrics;
 pub mod report;
 pub mod scenario;
+pub mod serve;
 pub mod target;
 pub mod trace;
 pub mod workload;

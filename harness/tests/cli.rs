@@ -122,10 +122,13 @@ fn usage_errors_are_exit_2_and_say_what_is_right() {
         ),
         (&["merge", "nowhere"], "nowhere: cannot be read"),
         (
-            &["serve", "--scenario", "x"],
-            "harness serve is not built yet",
+            &["fault", "list", "--socket", "nowhere.sock"],
+            "nowhere.sock: No such file or directory (os error 2) (is harness serve running?",
         ),
-        (&["fault", "add"], "harness fault is not built yet"),
+        (
+            &["fault", "clear", "x"],
+            "'x' is no fault; right would be its number, or all",
+        ),
         (&["report", "x"], "harness report is not built yet"),
     ] {
         let (code, err) = home.refused(args);

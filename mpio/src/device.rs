@@ -30,6 +30,19 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// Of what is no device but memory: it discards and writes zeroes of any size.
+    pub fn memory(block_bytes: u32) -> Limits {
+        Limits {
+            block_bytes,
+            physical_bytes: block_bytes.max(4096),
+            io_opt_bytes: 0,
+            max_bytes: u64::MAX,
+            discard_bytes: 64 << 20,
+            discard_granularity: block_bytes,
+            zeroes_bytes: 64 << 20,
+        }
+    }
+
     fn of(queue: &Path) -> Limits {
         let read = |file: &str| std::fs::read_to_string(queue.join(file)).unwrap_or_default();
         let number = |file: &str| read(file).trim().parse::<u64>().unwrap_or(0);

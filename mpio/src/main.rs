@@ -1,21 +1,7 @@
 //! `mpio`: the multipath daemon. `/dev/ublkbN` in front, the kernel's per-path block devices behind, the core between them.
 
-mod alua;
-mod cli;
-mod config;
-mod control;
-mod device;
-mod front;
-mod identity;
-mod plane;
-mod run;
-mod seen;
-mod serve;
-mod shard;
-mod state;
-mod sys;
-
 use clap::Parser;
+use mpio::{cli, run};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

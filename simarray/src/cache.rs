@@ -96,6 +96,14 @@ impl WriteCache {
         }
     }
 
+    /// What the media would hold after a crash, of every block that is not durable.
+    pub fn for_each(&self, mut visit: impl FnMut(Stamp)) {
+        self.pages
+            .iter()
+            .flat_map(|p| p.durable)
+            .for_each(&mut visit);
+    }
+
     /// Everything is durable.
     pub fn flush(&mut self) {
         self.table.clear();

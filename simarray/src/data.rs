@@ -61,6 +61,12 @@ impl DataStore {
         }
     }
 
+    /// Every stamp in a buffer that is taken.
+    pub fn for_each(&self, visit: &mut dyn FnMut(Stamp)) {
+        let taken = self.buffers.iter().filter(|b| b.taken);
+        taken.flat_map(|b| &b.stamps).for_each(|s| visit(*s));
+    }
+
     pub fn taken(&self) -> usize {
         self.buffers.len() - self.free.len()
     }

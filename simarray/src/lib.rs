@@ -12,6 +12,7 @@ mod draw;
 mod events;
 mod faults;
 mod fence;
+mod kept;
 mod limiter;
 pub mod mutant;
 pub mod outlook;

@@ -61,6 +61,11 @@ impl<T> Slab<T> {
         (slot.turn == key.turn).then_some(&mut slot.value)
     }
 
+    /// Every slot's value, of those that are free the last tenant's.
+    pub fn for_each(&self, visit: impl FnMut(&T)) {
+        self.slots.iter().map(|s| &s.value).for_each(visit);
+    }
+
     /// The tenant of a slot whose tenancy the caller keeps alive (by a reference count).
     #[inline]
     pub fn at(&self, index: u32) -> &T {

@@ -79,6 +79,14 @@ impl Volume {
         self.store.get_range(lba, blocks, out);
     }
 
+    /// Every stamp that a read may still return, now or after a crash.
+    pub fn for_each_stamp(&self, visit: &mut dyn FnMut(Stamp)) {
+        self.store.for_each(&mut *visit);
+        if let Some(cache) = &self.cache {
+            cache.for_each(visit);
+        }
+    }
+
     pub fn unreadable(&self, lba: u64, blocks: u32) -> bool {
         let end = lba + u64::from(blocks);
         self.bad.iter().any(|b| b.lba < end && lba < b.end)

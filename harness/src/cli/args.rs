@@ -44,15 +44,71 @@ pub enum Command {
     /// Join the results of a sharded search
     #[command(after_help = EXIT_CODES)]
     Merge(Merge),
-    /// /dev/ublkbN on the in-process simulated array, in wall time (not built yet)
-    #[command(disable_help_flag = true)]
-    Serve(Later),
-    /// Live faults on a served array (not built yet)
-    #[command(disable_help_flag = true)]
-    Fault(Later),
+    /// /dev/ublkbN on the in-process simulated array, in wall time, with the scenario's faults
+    Serve(Serve),
+    /// Live faults on a served array
+    Fault(Fault),
     /// The HTML report of a run (not built yet)
     #[command(disable_help_flag = true)]
     Report(Later),
+}
+
+#[derive(Args, Debug)]
+pub struct Serve {
+    /// The scenario: its array, paths, datapath and faults. Its workloads are left out
+    #[arg(long, value_name = "FILE")]
+    pub scenario: PathBuf,
+    /// Serve this seed instead of the scenario's own
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
+    /// Change a key of the scenario to a TOML value (repeatable)
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = set)]
+    pub sets: Vec<(String, String)>,
+    /// Where `harness fault` finds it
+    #[arg(long, value_name = "PATH", default_value = crate::serve::control::SOCKET)]
+    pub socket: PathBuf,
+}
+
+#[derive(Args, Debug)]
+pub struct Fault {
+    #[command(subcommand)]
+    pub command: FaultCommand,
+    /// Where `harness serve` listens
+    #[arg(long, value_name = "PATH", default_value = crate::serve::control::SOCKET, global = true)]
+    pub socket: PathBuf,
+}
+
+#[derive(Subcommand, Debug)]
+pub enum FaultCommand {
+    /// Begin a fault now
+    Add(FaultAdd),
+    /// Every fault so far: its number, and whether it is active
+    List {
+        #[arg(long)]
+        json: bool,
+    },
+    /// End a fault, or all of them
+    Clear {
+        /// Its number, or all
+        #[arg(value_name = "N|all")]
+        which: String,
+    },
+}
+
+#[derive(Args, Debug)]
+pub struct FaultAdd {
+    /// What happens, as in a scenario: drop, reset, delay …
+    #[arg(value_name = "DO")]
+    pub kind: String,
+    /// On what: path:h0-A0, controller:A, fabric:red, array …
+    #[arg(long, value_name = "TARGET")]
+    pub on: String,
+    /// For how long [default: until it is cleared]
+    #[arg(long = "for", value_name = "TIME")]
+    pub lasts: Option<String>,
+    /// The fault's parameters, such as add=5ms or share=50
+    #[arg(value_name = "KEY=VALUE", value_parser = set)]
+    pub parameters: Vec<(String, String)>,
 }
 
 #[derive(Args, Debug)]

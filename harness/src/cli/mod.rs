@@ -8,6 +8,7 @@ mod bounds;
 mod check;
 mod compare;
 mod execute;
+mod fault;
 mod fuzz;
 mod gather;
 mod guard;
@@ -18,6 +19,7 @@ mod progress;
 mod repro;
 mod run;
 mod seeds;
+mod serve;
 mod shrink;
 mod splits;
 mod target;
@@ -132,8 +134,8 @@ where
         Command::Fuzz(args) => fuzz::run(&args, runner, streams),
         Command::Shrink(args) => shrink::run(&args, runner, streams),
         Command::Merge(args) => merge::run(&args, streams),
-        Command::Serve(_) => later("serve"),
-        Command::Fault(_) => later("fault"),
+        Command::Serve(args) => serve::run(&args, streams),
+        Command::Fault(args) => fault::run(&args, streams),
         Command::Report(_) => later("report"),
     };
     done.unwrap_or_else(|stop| {

@@ -284,6 +284,13 @@ impl Ring for Driver<'_> {
             .checker
             .completed(now, slot, ok, self.w.front.data(slot));
         self.w.take_findings();
+        let io = self.w.front.ios.get(req.io);
+        let data = match req.op {
+            Op::Read if ok && io.is_some_and(|io| io.workload == super::live::OUTSIDE) => {
+                self.w.front.data(slot).to_vec()
+            }
+            _ => Vec::new(),
+        };
         self.w.front.close(slot);
         let Some(io) = self.w.front.ios.get_mut(req.io) else {
             return;
@@ -295,6 +302,14 @@ impl Ring for Driver<'_> {
         }
         let io = *io;
         self.w.front.ios.remove(req.io);
+        if io.workload == super::live::OUTSIDE {
+            self.w.outside.push(super::live::Done {
+                tag: io.slot,
+                outcome,
+                lba: req.lba,
+                data,
+            });
+        }
         self.w.recorder.app_completed(
             now,
             AppDone {
@@ -305,6 +320,9 @@ impl Ring for Driver<'_> {
                 ok: io.ok,
             },
         );
+        if io.workload == super::live::OUTSIDE {
+            return;
+        }
         match self.w.open[usize::from(io.workload)] {
             Some((host, volume)) => self.w.todo.push_back(Todo::Room { host, volume }),
             None => {

@@ -3,12 +3,13 @@
 
 use super::front::{AppIo, Req};
 use super::queue::Due;
-use super::shared::Todo;
+use super::shared::{Shared, Todo};
 use super::sim::Sim;
 use crate::check::Submitted;
 use crate::scenario::Scenario;
 use crate::workload::{Io, Source, WorkloadError};
 use protocol::{Instant, VolumeId};
+use simarray::api::Stamp;
 
 /// I/Os of open loops in the datapath of one host's volume.
 const OPEN_MAX: u32 = 1_024;
@@ -214,29 +215,38 @@ impl Sim {
                 hedged: false,
                 executed: false,
             };
-            let at = self.w.front.open(req);
-            let stamp = if io.op.mutates() {
-                self.w.checker.stamp(at)
-            } else {
-                0
-            };
-            if let Some(r) = self.w.front.reqs.get_mut(at) {
-                r.stamp = stamp;
-            }
-            self.w.checker.submitted(
-                now,
-                Submitted {
-                    slot: at,
-                    host,
-                    volume: VolumeId(volume),
-                    op: io.op,
-                    lba,
-                    blocks,
-                    fua: io.fua,
-                    stamp,
-                },
-            );
+            let (at, _) = self.w.open_request(now, host, req);
             self.w.todo.push_back(Todo::Submit { req: at });
         }
+    }
+}
+
+impl Shared {
+    /// A request that the front end hands to a shard of `host`, and its stamp: 0 for what changes nothing.
+    #[inline]
+    pub(super) fn open_request(&mut self, now: Instant, host: u16, req: Req) -> (u32, Stamp) {
+        let at = self.front.open(req);
+        let stamp = if req.op.mutates() {
+            self.checker.stamp(at)
+        } else {
+            0
+        };
+        if let Some(r) = self.front.reqs.get_mut(at) {
+            r.stamp = stamp;
+        }
+        self.checker.submitted(
+            now,
+            Submitted {
+                slot: at,
+                host,
+                volume: VolumeId(req.volume),
+                op: req.op,
+                lba: req.lba,
+                blocks: req.blocks,
+                fua: req.fua,
+                stamp,
+            },
+        );
+        (at, stamp)
     }
 }

@@ -9,6 +9,7 @@ mod driver;
 mod events;
 mod front;
 mod incoming;
+pub mod live;
 mod loads;
 mod observe;
 mod pool;

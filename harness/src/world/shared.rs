@@ -61,6 +61,8 @@ pub struct Shared {
     pub data_held: u64,
     /// By workload: its host and volume, where it is an open loop.
     pub open: Vec<Option<(u16, u16)>>,
+    /// Requests from outside that are done.
+    pub outside: Vec<super::live::Done>,
 }
 
 impl Shared {
@@ -91,6 +93,7 @@ impl Shared {
             block_bytes,
             data_held: 0,
             open: Vec::new(),
+            outside: Vec::new(),
         }
     }
 

@@ -122,33 +122,8 @@ impl Sim {
                 self.fault_start(self.now, 0);
                 self.todo()?;
             }
-            let array_at = self.w.array.next_event();
-            let queue_at = self.w.queue.next_at();
-            let from_array = match (array_at, queue_at) {
-                (Some(a), Some(q)) => a <= q,
-                (Some(_), None) => true,
-                (None, Some(_)) => false,
-                (None, None) => break,
-            };
-            if from_array {
-                self.now = self.now.max(array_at.unwrap_or(self.now));
-                let mut outs = std::mem::take(&mut self.outs);
-                self.w.array.step(&mut outs);
-                for out in outs.drain(..) {
-                    if let Out::Answer { data: Some(_), .. } = out {
-                        self.w.data_held += 1;
-                    }
-                    self.array_said(out);
-                    self.todo()?;
-                }
-                self.outs = outs;
-            } else if let Some((at, due)) = self.w.queue.pop() {
-                self.now = self.now.max(at);
-                if due == Due::GiveUp {
-                    break;
-                }
-                self.due(due)?;
-                self.todo()?;
+            if !self.event()? {
+                break;
             }
             if self.now == last {
                 idle += 1;
@@ -176,6 +151,46 @@ impl Sim {
         }
         self.finish();
         Ok(())
+    }
+
+    /// When the next event comes.
+    pub fn next_at(&self) -> Option<Instant> {
+        let (array, queue) = (self.w.array.next_event(), self.w.queue.next_at());
+        array.into_iter().chain(queue).min()
+    }
+
+    /// The next event, whenever it is. False where there is none, or the run has waited long enough.
+    #[inline]
+    pub fn event(&mut self) -> Result<bool, WorkloadError> {
+        let array_at = self.w.array.next_event();
+        let queue_at = self.w.queue.next_at();
+        let from_array = match (array_at, queue_at) {
+            (Some(a), Some(q)) => a <= q,
+            (Some(_), None) => true,
+            (None, Some(_)) => false,
+            (None, None) => return Ok(false),
+        };
+        if from_array {
+            self.now = self.now.max(array_at.unwrap_or(self.now));
+            let mut outs = std::mem::take(&mut self.outs);
+            self.w.array.step(&mut outs);
+            for out in outs.drain(..) {
+                if let Out::Answer { data: Some(_), .. } = out {
+                    self.w.data_held += 1;
+                }
+                self.array_said(out);
+                self.todo()?;
+            }
+            self.outs = outs;
+        } else if let Some((at, due)) = self.w.queue.pop() {
+            self.now = self.now.max(at);
+            if due == Due::GiveUp {
+                return Ok(false);
+            }
+            self.due(due)?;
+            self.todo()?;
+        }
+        Ok(true)
     }
 
     fn due(&mut self, due: Due) -> Result<(), WorkloadError> {
@@ -210,7 +225,7 @@ impl Sim {
     }
 
     /// What came up while a core was called.
-    fn todo(&mut self) -> Result<(), WorkloadError> {
+    pub(super) fn todo(&mut self) -> Result<(), WorkloadError> {
         while let Some(todo) = self.w.todo.pop_front() {
             match todo {
                 Todo::Next { workload, slot } => self.next_io(workload, slot)?,

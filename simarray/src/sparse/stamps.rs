@@ -144,6 +144,16 @@ impl StampMap {
         }
     }
 
+    /// Every stamp that the map holds, some of them often, and some that it held before. In no order that means anything.
+    pub fn for_each(&self, mut visit: impl FnMut(Stamp)) {
+        self.table.for_each(|word| {
+            if word & MIXED == 0 {
+                visit(word);
+            }
+        });
+        self.mixed.iter().for_each(|s| visit(*s));
+    }
+
     /// Memory held, in bytes: grows with what was written, not with the volume.
     pub fn bytes_used(&self) -> usize {
         self.table.bytes_used() + self.mixed.capacity() * 8 + self.free.capacity() * 4

@@ -77,6 +77,15 @@ impl PageTable {
         (&mut self.entries[i].value, made)
     }
 
+    /// Every page's word. The order is the table's own: only for what does not depend on it.
+    pub fn for_each(&self, mut visit: impl FnMut(u64)) {
+        let current = self
+            .entries
+            .iter()
+            .filter(|e| e.key >> AGE_SHIFT == self.age);
+        current.for_each(|e| visit(e.value));
+    }
+
     #[cold]
     fn grow(&mut self) {
         let size = (self.entries.len() * 2).max(64);

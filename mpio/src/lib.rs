@@ -1,0 +1,17 @@
+//! The multipath daemon, as a library for its own binary, and for the harness, which puts its simulated array behind the same front end.
+
+mod alua;
+pub mod cli;
+mod config;
+mod control;
+mod device;
+pub mod front;
+mod identity;
+mod plane;
+pub mod run;
+mod seen;
+mod serve;
+mod shard;
+pub mod single;
+mod state;
+mod sys;
