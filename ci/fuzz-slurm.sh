@@ -9,5 +9,5 @@
 set -euo pipefail
 
 shard=$((SLURM_ARRAY_TASK_ID - SLURM_ARRAY_TASK_MIN))
-exec harness fuzz --time 10m --jobs "${SLURM_CPUS_PER_TASK:-2}" \
+exec harness fuzz --time "${MPIO_FUZZ_TIME:-10m}" --jobs "${SLURM_CPUS_PER_TASK:-2}" \
     --shard "$shard/$SLURM_ARRAY_TASK_COUNT" --out "results/fuzz/shard-$shard"
