@@ -6,6 +6,7 @@ mod config;
 mod control;
 mod device;
 mod front;
+mod generate;
 mod identity;
 mod plane;
 mod run;
