@@ -9,6 +9,7 @@ mod front;
 mod generate;
 mod identity;
 mod plane;
+mod record;
 mod run;
 mod seen;
 mod serve;
