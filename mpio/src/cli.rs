@@ -65,9 +65,8 @@ pub enum Command {
         /// Take volumes with at least so many paths
         #[arg(long, default_value_t = 2, value_name = "N")]
         paths_min: usize,
-        /// One JSON object
-        #[arg(long)]
-        json: bool,
+        #[command(flatten)]
+        ask: Ask,
     },
     /// What a daemon that ended without order left behind
     Recover {
@@ -77,6 +76,23 @@ pub enum Command {
         #[command(flatten)]
         ask: Ask,
     },
+    /// Write what a volume serves as a fio iolog (version 3), until the file is full, the time is over, or it is interrupted
+    Trace {
+        volume: String,
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        /// The file grows no larger
+        #[arg(long, default_value = "64MiB", value_name = "SIZE", value_parser = crate::control::trace::bytes)]
+        max_size: u64,
+        /// Ends after so long, as in 30s or 5m
+        #[arg(long = "for", value_name = "TIME", value_parser = crate::cli::time)]
+        time: Option<std::time::Duration>,
+        #[command(flatten)]
+        ask: Ask,
+    },
+    /// What a package ships beside the binary
+    #[command(subcommand)]
+    Generate(Generate),
     /// Ask a running daemon to end: its devices go, nothing is left behind
     Stop {
         /// Do not wait until it has ended
@@ -85,6 +101,20 @@ pub enum Command {
         #[command(flatten)]
         ask: Ask,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Generate {
+    /// Completions for a shell, on standard output
+    Completions { shell: clap_complete::Shell },
+    /// The man pages
+    Man {
+        /// The folder that they are written to
+        #[arg(long, value_name = "FOLDER")]
+        out: PathBuf,
+    },
+    /// The systemd unit, on standard output
+    Unit,
 }
 
 #[derive(Debug, Subcommand)]
@@ -142,6 +172,10 @@ pub struct OnePath {
     pub path: String,
     #[command(flatten)]
     pub ask: Ask,
+}
+
+pub fn time(text: &str) -> Result<std::time::Duration, String> {
+    humantime_serde::re::humantime::parse_duration(text).map_err(|e| e.to_string())
 }
 
 #[cfg(test)]
