@@ -25,6 +25,7 @@ use driver::{Driver, Kind, push};
 use io_uring::{IoUring, opcode, types};
 use libublk::io::UblkDev;
 use protocol::{Duration, Instant, PathId, VolumeId};
+use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
@@ -55,6 +56,8 @@ pub struct Shard {
     volumes: Vec<Served>,
     buffers: Buffers,
     inbox: Inbox,
+    /// Messages that came, until what paths answered before them is handled.
+    mail: VecDeque<Message>,
     links: Links,
     /// The snapshot in the making, kept for its capacity.
     taken: Snapshot,
@@ -81,6 +84,7 @@ impl Shard {
             volumes: parts.volumes,
             buffers: parts.buffers,
             inbox: parts.inbox,
+            mail: VecDeque::with_capacity(256),
             links: parts.links,
             taken: Snapshot::default(),
             beat: 0,
@@ -125,20 +129,15 @@ impl Shard {
             }
             self.wait(now)?;
             let now = self.now();
-            done.clear();
-            done.extend(self.ring.completion().map(|c| (c.user_data(), c.result())));
-            for (data, result) in done.drain(..) {
-                let Some((kind, volume, index)) = Kind::unpack(data) else {
-                    continue;
-                };
-                match kind {
-                    Kind::Bell => {
-                        self.inbox.hush();
-                        self.listen();
-                        self.read_messages(now);
-                    }
-                    _ => self.completed(now, kind, volume, index, result),
+            let mut rung = self.batch(now, &mut done);
+            while rung {
+                while let Some(message) = self.inbox.next() {
+                    self.mail.push_back(message);
                 }
+                // What paths have answered before a message came is handled before it, and some of it the kernel has not shown yet.
+                self.enter(Duration(0))?;
+                rung = self.batch(now, &mut done);
+                self.read_messages(now);
             }
         }
         for s in self.volumes {
@@ -147,6 +146,24 @@ impl Shard {
             s.core.abandon();
         }
         Ok(())
+    }
+
+    /// Handles what the ring shows; whether the bell rang.
+    fn batch(&mut self, now: Instant, done: &mut Vec<(u64, i32)>) -> bool {
+        let mut rung = false;
+        done.extend(self.ring.completion().map(|c| (c.user_data(), c.result())));
+        for (data, result) in done.drain(..) {
+            match Kind::unpack(data) {
+                None => {}
+                Some((Kind::Bell, ..)) => {
+                    self.inbox.hush();
+                    self.listen();
+                    rung = true;
+                }
+                Some((kind, volume, index)) => self.completed(now, kind, volume, index, result),
+            }
+        }
+        rung
     }
 
     fn is_over(&self) -> bool {
@@ -167,7 +184,7 @@ impl Shard {
     }
 
     fn read_messages(&mut self, now: Instant) {
-        while let Some(message) = self.inbox.next() {
+        while let Some(message) = self.mail.pop_front() {
             let at = match message {
                 Message::Peer { volume, message } => {
                     self.tell(now, usize::from(volume), Input::Peer(message));
@@ -243,7 +260,11 @@ impl Shard {
 
     fn wait(&mut self, now: Instant) -> io::Result<()> {
         let due = self.volumes.iter().filter_map(|s| s.core.deadline()).min();
-        let wait = due.map_or(WAIT_MAX, |at| at.since(now)).min(WAIT_MAX);
+        self.enter(due.map_or(WAIT_MAX, |at| at.since(now)).min(WAIT_MAX))
+    }
+
+    /// Gives the kernel what is queued, and takes what is done: something, or nothing after `wait`.
+    fn enter(&mut self, wait: Duration) -> io::Result<()> {
         let time = types::Timespec::new()
             .sec(wait.0 / 1_000_000_000)
             .nsec((wait.0 % 1_000_000_000) as u32);
