@@ -77,6 +77,9 @@ pub enum Command {
         #[command(flatten)]
         ask: Ask,
     },
+    /// What a package ships beside the binary
+    #[command(subcommand)]
+    Generate(Generate),
     /// Ask a running daemon to end: its devices go, nothing is left behind
     Stop {
         /// Do not wait until it has ended
@@ -85,6 +88,20 @@ pub enum Command {
         #[command(flatten)]
         ask: Ask,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Generate {
+    /// Completions for a shell, on standard output
+    Completions { shell: clap_complete::Shell },
+    /// The man pages
+    Man {
+        /// The folder that they are written to
+        #[arg(long, value_name = "FOLDER")]
+        out: PathBuf,
+    },
+    /// The systemd unit, on standard output
+    Unit,
 }
 
 #[derive(Debug, Subcommand)]

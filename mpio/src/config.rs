@@ -1,5 +1,7 @@
 //! `mpio.toml`: the daemon, the datapath's table (the one that scenarios have), and the volumes with their paths.
 
+use crate::control::hooks::Hooks;
+use crate::control::http::Listen;
 use datapath::core::{FencePolicy, Policy};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
@@ -14,6 +16,10 @@ pub struct Config {
     pub daemon: Daemon,
     #[serde(default)]
     pub datapath: Datapath,
+    #[serde(default)]
+    pub metrics: Metrics,
+    #[serde(default)]
+    pub hooks: Hooks,
     #[serde(default, rename = "volume")]
     pub volumes: Vec<Volume>,
 }
@@ -23,6 +29,8 @@ pub struct Config {
 pub struct Daemon {
     /// Where `mpio status` and `mpio stop` find the daemon.
     pub socket: PathBuf,
+    /// Keep the daemon's memory from being swapped out.
+    pub lock_memory: bool,
     /// Threads that serve I/O: each has a queue of every volume. Without it, one for each two CPUs, four at most.
     pub shards: Option<u16>,
 }
@@ -43,8 +51,16 @@ impl Default for Daemon {
         Daemon {
             socket: PathBuf::from("/run/mpio.sock"),
             shards: None,
+            lock_memory: true,
         }
     }
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Metrics {
+    /// Where Prometheus asks; absent: nowhere.
+    pub listen: Option<Listen>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -346,6 +362,10 @@ mod tests {
             (
                 format!("[datapath]\npolicy = \"best\"\n{volume}"),
                 "unknown variant `best`",
+            ),
+            (
+                format!("[metrics]\nlisten = \"9090\"\n{volume}"),
+                "an address and a port",
             ),
             (
                 format!("[datapath]\nio_timeout = \"1ms\"\n{volume}"),

@@ -6,6 +6,7 @@ mod config;
 mod control;
 mod device;
 pub mod front;
+mod generate;
 mod identity;
 mod plane;
 pub mod run;

@@ -1,13 +1,13 @@
 //! Carries a command out: what is printed where, and which exit code a failure has.
 #![forbid(unsafe_code)]
 
-use crate::cli::{Ask, Command, OnePath, PathCommand, VolumeCommand};
+use crate::cli::{Ask, Command, Generate, OnePath, PathCommand, VolumeCommand};
 use crate::config::{Config, ConfigError};
 use crate::control::client::{ClientError, ask};
 use crate::control::protocol::{Answer, Request, Wish};
 use crate::control::view::View;
-use crate::control::{discover, log, preflight, recover, status};
-use crate::serve;
+use crate::control::{discover, log, preflight, process, recover, status};
+use crate::{generate, serve};
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -62,6 +62,7 @@ pub fn run(command: Command) -> Result<(), RunError> {
             preflight::look()?;
             discover::fill(&mut config, Path::new("/"))?;
             log::init();
+            process::prepare(config.daemon.lock_memory);
             Ok(serve::serve(&config)?)
         }
         Command::Status { volume, ask } => {
@@ -85,6 +86,7 @@ pub fn run(command: Command) -> Result<(), RunError> {
             None => print(&recover::show(&ask.socket, ask.json)?),
             Some(volume) => print(&recover::give_up(&ask.socket, &volume, ask.json)?),
         },
+        Command::Generate(what) => generate_files(what),
         Command::Stop { no_wait, ask } => stop(&ask, no_wait),
     }
 }
@@ -192,6 +194,22 @@ fn stop(how: &Ask, no_wait: bool) -> Result<(), RunError> {
         true => format!("{}\n", serde_json::json!({ "done": word })),
         false => format!("{word}\n"),
     })
+}
+
+fn generate_files(what: Generate) -> Result<(), RunError> {
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    match what {
+        Generate::Completions { shell } => print(&text(generate::completions(shell))),
+        Generate::Unit => print(generate::UNIT),
+        Generate::Man { out } => {
+            let pages = generate::man(&out).map_err(|source| RunError::System {
+                doing: "writing the man pages",
+                source,
+            })?;
+            let names = pages.iter().map(|p| format!("{}\n", p.display()));
+            print(&names.collect::<String>())
+        }
+    }
 }
 
 fn odd(how: &Ask) -> RunError {

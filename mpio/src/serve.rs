@@ -4,7 +4,8 @@
 use crate::config::{self, Config};
 use crate::control::admin::{Admin, AdminError};
 use crate::control::directory::{Directory, Entry};
-use crate::control::{Control, ShardEnd};
+use crate::control::links::{self, Links as Names};
+use crate::control::{Control, ShardEnd, process};
 use crate::device::{self, Device, DeviceError, Limits};
 use crate::front::{Front, FrontError, Queue, Wanted};
 use crate::plane::{self, Plane};
@@ -16,9 +17,10 @@ use crate::shard::{
 use crate::state::{self, Left, State, StateError};
 use datapath::core::{self as dp, Core};
 use protocol::{Duration, Instant, PathId};
+use sd_notify::NotifyState;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
 use std::thread::JoinHandle;
@@ -410,10 +412,11 @@ pub fn serve(config: &Config) -> Result<(), ServeError> {
             let plane = Plane::new(keeper.clone(), outboxes, volumes, state, state_file.clone());
             Box::new(move |change| plane.change(change))
         },
+        hooks: config.hooks.clone(),
         stop: stop.clone(),
     };
-    control
-        .start(&admin, book)
+    let _guard = control
+        .start(&admin, book, config.metrics.listen.as_ref())
         .map_err(system("starting the control plane's thread"))?;
     let started = start(&fronts, config, &shards);
     if started.is_err() && !before.volumes.is_empty() {
@@ -421,7 +424,17 @@ pub fn serve(config: &Config) -> Result<(), ServeError> {
         return started;
     }
     if started.is_ok() {
+        let devices: Vec<String> = fronts.iter().map(Front::path).collect();
+        let named = config.volumes.iter().zip(&devices);
+        let named = named.map(|(v, device)| (v.name.as_str(), device.as_str()));
+        let links = Names::make(Path::new(links::FOLDER), named);
+        if let Err(e) = &links {
+            tracing::warn!("{}: {e}; the volumes have no names there", links::FOLDER);
+        }
+        println!("ready");
+        process::tell(NotifyState::Ready);
         let _ = stops.recv();
+        process::tell(NotifyState::Stopping);
         tracing::info!("stopping");
     }
     for front in &fronts {
@@ -665,7 +678,6 @@ fn start(fronts: &[Front], config: &Config, shards: &[Running]) -> Result<(), Se
         })?;
         println!("{} is {}", v.name, front.path());
     }
-    println!("ready");
     Ok(())
 }
 

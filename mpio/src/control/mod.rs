@@ -7,8 +7,13 @@ pub mod admin;
 pub mod client;
 pub mod directory;
 pub mod discover;
+pub mod hooks;
+pub mod http;
+pub mod links;
 pub mod log;
+pub mod metrics;
 pub mod preflight;
+pub mod process;
 pub mod protocol;
 pub mod recover;
 pub mod status;
@@ -19,7 +24,9 @@ use crate::plane::{Change, PlaneError};
 use crate::seen::{Notebook, Shown, Snapshot};
 use datapath::core::Input;
 use directory::{Directory, Names};
+use http::Listen;
 use std::io;
+use std::path::PathBuf;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, RwLockReadGuard};
 use std::time::Duration;
@@ -34,9 +41,24 @@ pub struct ShardEnd {
     pub tell: Box<dyn Fn(u16, Input) + Send + Sync>,
 }
 
+/// What the control plane has put into the file system.
+#[derive(Debug, Default)]
+pub struct Guard {
+    files: Vec<PathBuf>,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        for file in &self.files {
+            let _ = std::fs::remove_file(file);
+        }
+    }
+}
+
 pub struct Control {
     pub names: Names,
     pub shards: Vec<ShardEnd>,
+    pub hooks: hooks::Hooks,
     pub stop: Sender<()>,
     /// Adds a path to a volume, or takes one away; says which place among its paths it has, or had.
     pub change: Box<dyn Fn(Change) -> Result<u16, PlaneError> + Send + Sync>,
@@ -64,9 +86,22 @@ impl Control {
         }
     }
 
-    /// Answers, logs and watches on a thread of its own, until the process ends.
-    pub fn start(self, admin: &admin::Admin, book: Notebook) -> io::Result<()> {
+    /// Answers, logs and watches on a thread of its own, until the process ends. What stands in the file system goes with the guard.
+    pub fn start(
+        self,
+        admin: &admin::Admin,
+        book: Notebook,
+        listen: Option<&Listen>,
+    ) -> io::Result<Guard> {
         let listener = admin.listener()?;
+        let named = |e: io::Error| io::Error::new(e.kind(), format!("[metrics] listen: {e}"));
+        let scrapes = listen.map(http::bind).transpose().map_err(named)?;
+        let guard = Guard {
+            files: match listen {
+                Some(Listen::Unix(path)) => vec![path.clone()],
+                _ => Vec::new(),
+            },
+        };
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
@@ -77,26 +112,38 @@ impl Control {
             };
             let control = Arc::new(self);
             tokio::spawn(admin::serve(listener, control.clone()));
+            if let Some(bound) = scrapes {
+                tokio::spawn(http::serve(bound, control.clone()));
+            }
             control.attend(book).await;
         };
         std::thread::Builder::new()
             .name("control".into())
             .spawn(move || runtime.block_on(run))?;
-        Ok(())
+        Ok(guard)
     }
 
     /// What the shards have to tell.
     async fn attend(&self, book: Notebook) {
         let mut log = log::Log::default();
+        let mut hooks = hooks::Runner::new(self.hooks.clone());
+        let mut watchdog = process::Watchdog::new(std::time::Instant::now());
         let mut every = tokio::time::interval(NOTES_EVERY);
         every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let now = every.tick().await.into_std();
             while let Some(note) = book.next() {
                 log.tell(now, &self.names(), &note);
+                hooks.note(&self.names(), &note);
             }
             log.dropped(book.dropped());
             log.due(now);
+            let beats = || self.snapshots().iter().map(|s| s.beat).collect();
+            if let Some(w) = &mut watchdog
+                && w.due(now, beats)
+            {
+                process::tell(sd_notify::NotifyState::Watchdog);
+            }
         }
     }
 }
@@ -117,6 +164,7 @@ pub mod tests {
         _notes: Notes,
         heard: Heard,
         _admin: admin::Admin,
+        _guard: Guard,
     }
 
     impl Daemon {
@@ -152,6 +200,10 @@ pub mod tests {
     }
 
     pub fn daemon(socket: &Path) -> Daemon {
+        daemon_with(socket, None)
+    }
+
+    pub fn daemon_with(socket: &Path, listen: Option<&Listen>) -> Daemon {
         let admin = admin::Admin::bind(socket).unwrap();
         let (stop, stops) = mpsc::channel();
         let (notes, book) = Notes::new(16);
@@ -161,18 +213,20 @@ pub mod tests {
         let control = Control {
             names: Arc::new(directory::example().into()),
             shards: shards.map(|(at, s)| shard(at, s, heard.clone())).collect(),
+            hooks: hooks::Hooks::default(),
             stop,
             change: Box::new(|change| match change {
                 Change::Add { .. } => Ok(2),
                 Change::Remove { device, .. } => Err(PlaneError::NoPath { device }),
             }),
         };
-        control.start(&admin, book).unwrap();
+        let guard = control.start(&admin, book, listen).unwrap();
         Daemon {
             stops,
             _notes: notes,
             heard,
             _admin: admin,
+            _guard: guard,
         }
     }
 }
