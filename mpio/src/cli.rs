@@ -65,15 +65,28 @@ pub enum Command {
         /// Take volumes with at least so many paths
         #[arg(long, default_value_t = 2, value_name = "N")]
         paths_min: usize,
-        /// One JSON object
-        #[arg(long)]
-        json: bool,
+        #[command(flatten)]
+        ask: Ask,
     },
     /// What a daemon that ended without order left behind
     Recover {
         /// Give this volume's device up: it is deleted, and what waits on it fails. Only while no daemon runs
         #[arg(long, value_name = "VOLUME")]
         give_up: Option<String>,
+        #[command(flatten)]
+        ask: Ask,
+    },
+    /// Write what a volume serves as a fio iolog (version 3), until the file is full, the time is over, or it is interrupted
+    Trace {
+        volume: String,
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        /// The file grows no larger
+        #[arg(long, default_value = "64MiB", value_name = "SIZE", value_parser = crate::control::trace::bytes)]
+        max_size: u64,
+        /// Ends after so long, as in 30s or 5m
+        #[arg(long = "for", value_name = "TIME", value_parser = crate::cli::time)]
+        time: Option<std::time::Duration>,
         #[command(flatten)]
         ask: Ask,
     },
@@ -159,6 +172,10 @@ pub struct OnePath {
     pub path: String,
     #[command(flatten)]
     pub ask: Ask,
+}
+
+pub fn time(text: &str) -> Result<std::time::Duration, String> {
+    humantime_serde::re::humantime::parse_duration(text).map_err(|e| e.to_string())
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ pub mod front;
 mod generate;
 mod identity;
 mod plane;
+mod record;
 pub mod run;
 mod seen;
 mod serve;

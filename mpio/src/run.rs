@@ -3,13 +3,15 @@
 
 use crate::cli::{Ask, Command, Generate, OnePath, PathCommand, VolumeCommand};
 use crate::config::{Config, ConfigError};
-use crate::control::client::{ClientError, ask};
+use crate::control::client::{ClientError, Talk, ask};
 use crate::control::protocol::{Answer, Request, Wish};
+use crate::control::trace::Iolog;
 use crate::control::view::View;
 use crate::control::{discover, log, preflight, process, recover, status};
 use crate::{generate, serve};
+use std::collections::BTreeMap;
 use std::io::{ErrorKind, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +34,11 @@ pub enum RunError {
     NoVolume(String),
     #[error("{socket}: the daemon was asked to stop, and still runs after {after:?}")]
     StillRuns { socket: String, after: Duration },
+    #[error("{file}: {source}")]
+    File {
+        file: std::path::PathBuf,
+        source: std::io::Error,
+    },
     #[error("{doing}: {source}")]
     System {
         doing: &'static str,
@@ -71,9 +78,9 @@ pub fn run(command: Command) -> Result<(), RunError> {
         }
         Command::Volume(command) => volume(command),
         Command::Path(command) => path(command),
-        Command::Discover { paths_min, json } => {
-            let found = discover::discover(Path::new("/"), paths_min);
-            print(&match json {
+        Command::Discover { paths_min, ask } => {
+            let found = discover::discover(Path::new("/"), paths_min, &served(&ask));
+            print(&match ask.json {
                 true => format!("{}\n", serde_json::json!(found)),
                 false => found.toml(),
             })?;
@@ -86,6 +93,13 @@ pub fn run(command: Command) -> Result<(), RunError> {
             None => print(&recover::show(&ask.socket, ask.json)?),
             Some(volume) => print(&recover::give_up(&ask.socket, &volume, ask.json)?),
         },
+        Command::Trace {
+            volume,
+            out,
+            max_size,
+            time,
+            ask,
+        } => trace(&volume, &out, max_size, time, &ask),
         Command::Generate(what) => generate_files(what),
         Command::Stop { no_wait, ask } => stop(&ask, no_wait),
     }
@@ -144,6 +158,21 @@ fn path(command: PathCommand) -> Result<(), RunError> {
     order(&ask, &Request::Path { volume, path, to })
 }
 
+/// What the daemon has, where there is one that tells.
+fn served(how: &Ask) -> BTreeMap<PathBuf, String> {
+    let Ok(view) = view(how, None) else {
+        return BTreeMap::new();
+    };
+    let volumes = view.volumes.into_iter();
+    let paths = volumes.flat_map(|v| {
+        let name = v.name;
+        v.paths
+            .into_iter()
+            .map(move |p| (PathBuf::from(p.path), name.clone()))
+    });
+    paths.collect()
+}
+
 /// The daemon's view, of all volumes or of one.
 fn view(how: &Ask, volume: Option<&str>) -> Result<View, RunError> {
     let Answer::Status(mut view) = ask(&how.socket, &Request::Status)? else {
@@ -160,7 +189,14 @@ fn view(how: &Ask, volume: Option<&str>) -> Result<View, RunError> {
 
 fn show(how: &Ask, view: &View, human: fn(&View) -> String) -> Result<(), RunError> {
     match how.json {
-        true => print(&format!("{}\n", serde_json::json!(view))),
+        // In the order of the fields.
+        true => {
+            let text = serde_json::to_string(view).map_err(|e| RunError::System {
+                doing: "writing JSON",
+                source: e.into(),
+            })?;
+            print(&format!("{text}\n"))
+        }
         false => print(&human(view)),
     }
 }
@@ -194,6 +230,49 @@ fn stop(how: &Ask, no_wait: bool) -> Result<(), RunError> {
         true => format!("{}\n", serde_json::json!({ "done": word })),
         false => format!("{word}\n"),
     })
+}
+
+/// The file is whole after each answer: who interrupts this has what was written.
+fn trace(
+    volume: &str,
+    out: &Path,
+    max_bytes: u64,
+    time: Option<Duration>,
+    how: &Ask,
+) -> Result<(), RunError> {
+    let file = |source| RunError::File {
+        file: out.into(),
+        source,
+    };
+    let volume = volume.to_string();
+    let (mut log, head) = Iolog::begin(&format!("/dev/mpio/{volume}"), max_bytes);
+    // Whether there is anything to trace is known before the file is touched.
+    let mut talk = Talk::begin(&how.socket, &Request::Trace { volume })?;
+    let mut answer = talk.next()?;
+    let mut to = std::fs::File::create(out).map_err(file)?;
+    to.write_all(head.as_bytes()).map_err(file)?;
+    let began = Instant::now();
+    let mut missed = 0;
+    while let Some(Answer::Traced(traced)) = answer {
+        missed = traced.missed;
+        let text = log.lines(&traced);
+        to.write_all(text.as_bytes()).map_err(file)?;
+        if log.full || time.is_some_and(|time| began.elapsed() >= time) {
+            break;
+        }
+        answer = talk.next()?;
+    }
+    let (ios, full) = (log.ios, log.full);
+    if how.json {
+        let shown = serde_json::json!({ "ios": ios, "missed": missed, "full": full, "file": out });
+        return print(&format!("{shown}\n"));
+    }
+    let missed = match missed {
+        0 => String::new(),
+        n => format!(", {n} MISSED: they came faster than they could be told"),
+    };
+    let full = if full { ", the file is full" } else { "" };
+    print(&format!("{}: {ios} I/Os{missed}{full}\n", out.display()))
 }
 
 fn generate_files(what: Generate) -> Result<(), RunError> {

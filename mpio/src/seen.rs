@@ -2,6 +2,7 @@
 //! have grown. A shard writes its own ten times a second and never waits for a reader; the control side reads them and adds them up.
 #![forbid(unsafe_code)]
 
+use crate::record::{Record, Tap};
 use datapath::core::path::{Admin, Health, Link};
 use datapath::core::{Event, NoPath};
 use protocol::{Access, Duration, Op};
@@ -230,6 +231,7 @@ pub struct Notes {
     shard: u16,
     queue: SyncSender<Note>,
     dropped: Arc<AtomicU64>,
+    tap: Tap,
 }
 
 /// The control side's end.
@@ -240,13 +242,14 @@ pub struct Notebook {
 }
 
 impl Notes {
-    pub fn new(room: usize) -> (Notes, Notebook) {
+    pub fn new(room: usize, tap: Tap) -> (Notes, Notebook) {
         let (send, queue) = sync_channel(room);
         let dropped = Arc::new(AtomicU64::new(0));
         let notes = Notes {
             shard: 0,
             queue: send,
             dropped: dropped.clone(),
+            tap,
         };
         (notes, Notebook { queue, dropped })
     }
@@ -260,6 +263,12 @@ impl Notes {
             shard,
             ..self.clone()
         }
+    }
+
+    /// An application asked for this, for whoever traces the volume.
+    #[inline]
+    pub fn served(&self, volume: u16, record: impl FnOnce() -> Record) {
+        self.tap.note(volume, record);
     }
 
     /// Only what somebody would want to read of: what comes with each command in doubt is not.
@@ -331,7 +340,7 @@ mod tests {
 
     #[test]
     fn notes_are_dropped_rather_than_waited_for() {
-        let (notes, book) = Notes::new(2);
+        let (notes, book) = Notes::new(2, crate::record::pair().0);
         let event = Event::NoPath {
             volume: VolumeId(0),
             queued: 1,

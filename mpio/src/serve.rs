@@ -9,6 +9,7 @@ use crate::control::{Control, ShardEnd, process};
 use crate::device::{self, Device, DeviceError, Limits};
 use crate::front::{Front, FrontError, Queue, Wanted};
 use crate::plane::{self, Plane};
+use crate::record;
 use crate::seen::{Notes, Shown};
 use crate::shard::{
     BlockPath, Buffers, Inbox, Keeper, Links, Message, Outbox, Parts, Pool, SMALL_BYTES, Served,
@@ -395,7 +396,8 @@ pub fn serve(config: &Config) -> Result<(), ServeError> {
         block_bytes: p.limits.block_bytes,
     });
     let volumes = volumes.collect();
-    let (notes, book) = Notes::new(NOTES);
+    let (tap, recorder) = record::pair();
+    let (notes, book) = Notes::new(NOTES, tap);
     let spawned = spawn(config, plans, &fronts, shape, &notes, &stop);
     let (shards, keeper) = match spawned {
         Ok(made) => made,
@@ -413,6 +415,7 @@ pub fn serve(config: &Config) -> Result<(), ServeError> {
             Box::new(move |change| plane.change(change))
         },
         hooks: config.hooks.clone(),
+        recorder: recorder.into(),
         stop: stop.clone(),
     };
     let _guard = control

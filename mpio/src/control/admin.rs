@@ -4,6 +4,7 @@
 
 use super::Control;
 use super::protocol::{Answer, Refusal, Request, Wish, refused};
+use super::trace::say;
 use super::view::View;
 use crate::plane::{Change, PlaneError};
 use datapath::core::Input;
@@ -15,7 +16,7 @@ use std::os::unix::net::UnixStream as StdStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 
@@ -117,19 +118,18 @@ async fn attend(client: UnixStream, control: &Control) -> io::Result<()> {
     let mut read = BufReader::new(read.take(REQUEST_MAX));
     tokio::time::timeout(PATIENCE, read.read_line(&mut line)).await??;
     let owner = rustix::process::geteuid().as_raw();
-    let answer = if peer != 0 && peer != owner {
+    if peer != 0 && peer != owner {
         let what = format!("uid {peer} may not ask this daemon: it belongs to uid {owner}");
-        refused(Refusal::Permission, what)
-    } else {
-        match serde_json::from_str(&line) {
-            Ok(request) => control.carry_out(request).await,
-            Err(e) => refused(Refusal::Request, format!("not a request: {e}")),
+        return say(&mut write, &refused(Refusal::Permission, what)).await;
+    }
+    let answer = match serde_json::from_str(&line) {
+        Ok(Request::Trace { volume }) => {
+            return control.trace(&volume, &mut read, &mut write).await;
         }
+        Ok(request) => control.carry_out(request).await,
+        Err(e) => refused(Refusal::Request, format!("not a request: {e}")),
     };
-    let mut text = serde_json::to_string(&answer)?;
-    text.push('\n');
-    tokio::time::timeout(PATIENCE, write.write_all(text.as_bytes())).await??;
-    Ok(())
+    say(&mut write, &answer).await
 }
 
 impl Control {
@@ -144,6 +144,8 @@ impl Control {
             Request::AddPath { volume, device } => self.add_path(&volume, device),
             Request::RemovePath { volume, device } => self.remove_path(&volume, device),
             Request::FailQueued { volume } => self.fail_queued(&volume).await,
+            // The one request with more than one answer.
+            Request::Trace { .. } => return refused(Refusal::Request, "no trace here"),
             Request::TakeSize { volume } => self.take_size(&volume).await,
         };
         match done {

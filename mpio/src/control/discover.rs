@@ -40,10 +40,15 @@ pub struct LeftOut {
 }
 
 /// Groups of at least `paths_min` disks; everything else is left out.
-pub fn discover(root: &Path, paths_min: usize) -> Found {
+///
+/// `served`: what a running daemon has, by device. Nothing else shows that somebody has a disk open.
+pub fn discover(root: &Path, paths_min: usize, served: &BTreeMap<PathBuf, String>) -> Found {
     let mut found = Found::default();
     let mut groups: BTreeMap<String, Vec<Disk>> = BTreeMap::new();
-    for disk in disks(root) {
+    for mut disk in disks(root) {
+        if let Some(volume) = served.get(&disk.device()) {
+            disk.in_use = Some(format!("a path of \"{volume}\", which is served"));
+        }
         let why = match (&disk.in_use, &disk.identity) {
             (Some(why), _) => why.clone(),
             (None, Some(identity)) => {
@@ -215,7 +220,7 @@ mod tests {
     #[test]
     fn disks_become_volumes_and_a_configuration() {
         let host = host();
-        let found = discover(host.root(), 1);
+        let found = discover(host.root(), 1, &BTreeMap::new());
         insta::assert_snapshot!(found.toml());
         insta::assert_json_snapshot!(found);
         // What is printed is what is read.
@@ -240,7 +245,11 @@ mod tests {
 
     #[test]
     fn a_lonely_disk_is_no_volume_unless_it_is_asked_for() {
-        let found = discover(host().root(), 2);
+        let served = [("/dev/sda".into(), "db".into())].into();
+        let found = discover(host().root(), 2, &served);
+        assert!(found.volumes.is_empty(), "{found:?}");
+        assert_eq!(found.left_out[0].why, "a path of \"db\", which is served");
+        let found = discover(host().root(), 2, &BTreeMap::new());
         assert_eq!(found.volumes.len(), 1);
         let lonely = found.left_out.iter().find(|l| l.path.ends_with("sde"));
         assert!(lonely.unwrap().why.contains("--paths-min 1"));

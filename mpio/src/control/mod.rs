@@ -18,12 +18,14 @@ pub mod protocol;
 pub mod recover;
 pub mod status;
 pub mod sysfs;
+pub mod trace;
 pub mod view;
 
 use crate::plane::{Change, PlaneError};
+use crate::record::Recorder;
 use crate::seen::{Notebook, Shown, Snapshot};
 use datapath::core::Input;
-use directory::{Directory, Names};
+use directory::{Directory, NameError, Names};
 use http::Listen;
 use std::io;
 use std::path::PathBuf;
@@ -59,6 +61,8 @@ pub struct Control {
     pub names: Names,
     pub shards: Vec<ShardEnd>,
     pub hooks: hooks::Hooks,
+    /// Whoever traces has it.
+    pub recorder: tokio::sync::Mutex<Recorder>,
     pub stop: Sender<()>,
     /// Adds a path to a volume, or takes one away; says which place among its paths it has, or had.
     pub change: Box<dyn Fn(Change) -> Result<u16, PlaneError> + Send + Sync>,
@@ -161,7 +165,7 @@ pub mod tests {
     /// A control plane with the example's volume and two shards, which do what they are told.
     pub struct Daemon {
         pub stops: Receiver<()>,
-        _notes: Notes,
+        pub notes: Notes,
         heard: Heard,
         _admin: admin::Admin,
         _guard: Guard,
@@ -206,7 +210,8 @@ pub mod tests {
     pub fn daemon_with(socket: &Path, listen: Option<&Listen>) -> Daemon {
         let admin = admin::Admin::bind(socket).unwrap();
         let (stop, stops) = mpsc::channel();
-        let (notes, book) = Notes::new(16);
+        let (tap, recorder) = crate::record::pair();
+        let (notes, book) = Notes::new(16, tap);
         let heard = Heard::default();
         let two = view::tests::shards(view::tests::path());
         let shards = two.into_iter().enumerate();
@@ -214,6 +219,7 @@ pub mod tests {
             names: Arc::new(directory::example().into()),
             shards: shards.map(|(at, s)| shard(at, s, heard.clone())).collect(),
             hooks: hooks::Hooks::default(),
+            recorder: recorder.into(),
             stop,
             change: Box::new(|change| match change {
                 Change::Add { .. } => Ok(2),
@@ -223,7 +229,7 @@ pub mod tests {
         let guard = control.start(&admin, book, listen).unwrap();
         Daemon {
             stops,
-            _notes: notes,
+            notes,
             heard,
             _admin: admin,
             _guard: guard,

@@ -33,6 +33,10 @@ pub enum Request {
     TakeSize {
         volume: String,
     },
+    /// Answered with records until the asking end hangs up.
+    Trace {
+        volume: String,
+    },
 }
 
 /// What an operator may want of a path.
@@ -58,6 +62,7 @@ impl From<Wish> for Admin {
 #[serde(tag = "answer", rename_all = "snake_case")]
 pub enum Answer {
     Status(View),
+    Traced(Traced),
     /// It is done; in words.
     Done {
         what: String,
@@ -66,6 +71,15 @@ pub enum Answer {
         kind: Refusal,
         what: String,
     },
+}
+
+/// Some I/Os of a volume, in the order of time.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Traced {
+    /// When (ns), what (the letter of read, write, flush, discard or zeroes), offset and length in bytes.
+    pub records: Vec<(u64, u8, u64, u32)>,
+    /// I/Os since the start that found no room and are not in any answer.
+    pub missed: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,6 +93,8 @@ pub enum Refusal {
     Permission,
     /// The device is no path, or cannot be one.
     Device,
+    /// Somebody else has what is asked for.
+    Busy,
     /// It was asked for and did not come about in time.
     Late,
 }

@@ -2,6 +2,7 @@
 //! shows what there is to take over, and gives up what nobody will.
 #![forbid(unsafe_code)]
 
+use super::links;
 use super::status::{Table, size};
 use crate::front::{self, FrontError};
 use crate::state::{self, Left, State, StateError};
@@ -84,6 +85,7 @@ pub fn give_up(socket: &Path, volume: &str, json: bool) -> Result<String, Recove
         volume: volume.into(),
         source,
     })?;
+    let _ = std::fs::remove_file(Path::new(links::FOLDER).join(volume));
     left.volumes.retain(|v| v.name != volume);
     if left.volumes.is_empty() {
         let _ = std::fs::remove_file(&file);

@@ -6,6 +6,7 @@ use super::keeper::{Keeper, Told, Want};
 use super::paths::{BlockPath, Shown};
 use super::pool::{Fresh, Pool};
 use crate::front::Queue;
+use crate::record::Record;
 use crate::seen::{Notes, Served};
 use datapath::core::{BufId, Epoch, Input, Request, Ticket};
 use io_uring::{IoUring, opcode, squeue, types};
@@ -326,6 +327,12 @@ impl Driver<'_> {
             self.commit(tag, -libc::EOPNOTSUPP);
             return None;
         };
+        self.v.notes.served(self.v.index, || Record {
+            at: now,
+            op,
+            offset: asked.sector << 9,
+            bytes: asked.sectors << 9,
+        });
         let shift = self.v.block_bytes.trailing_zeros() - 9;
         Some(Input::Submit(Request {
             volume: VolumeId(0),
