@@ -5,7 +5,7 @@ use super::mutant::Mutant;
 use super::path::Admin;
 use super::policy::View;
 use super::slots::State;
-use super::verdict::{EAGAIN, EINVAL, EIO};
+use super::verdict::{AMBIGUOUS_ALIKE, EAGAIN, EINVAL, EIO};
 use super::{Actions, Core, times};
 use protocol::{Instant, Op, PathId, VolumeId};
 
@@ -150,6 +150,12 @@ impl Core {
                 fresh
             };
             self.best_of(v, first, &mut list);
+            if self.slots.cold(s).ambiguous >= AMBIGUOUS_ALIKE {
+                let alike = list.iter().fold(0u128, |mask, p| mask | (1 << p));
+                if first & !alike != 0 {
+                    self.best_of(v, first & !alike, &mut list);
+                }
+            }
             let own = View::work_of(1, self.bytes_of(s));
             let cursor = &mut self.volumes[v].cursor;
             let path = self

@@ -45,6 +45,8 @@ pub enum Verdict {
 
 /// How often a status that may be the path's or the volume's is tried again before it is the application's.
 pub const AMBIGUOUS_RETRIES: u8 = 5;
+/// After so many it is tried over paths of another access state, if there are any: that is another controller, which may do better.
+pub const AMBIGUOUS_ALIKE: u8 = 3;
 
 pub const EPERM: i32 = 1;
 pub const EIO: i32 = 5;
