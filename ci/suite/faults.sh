@@ -17,7 +17,7 @@ for p in $paths; do offline $p; done
 sleep 3
 for p in $paths; do online $p; done
 wait $f && ok all-paths-down-and-back || fail all-paths-down-and-back "$(why all-down)"
-check all-back "not every path came back" wait_usable 4 50
+check all-back "not every path came back" wait_usable 4 600
 
 # A bad place of the medium is the application's, and no path's.
 echo 2 >$debug/opts
