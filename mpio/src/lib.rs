@@ -17,3 +17,4 @@ mod shard;
 pub mod single;
 mod state;
 mod sys;
+mod uring;

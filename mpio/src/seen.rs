@@ -52,6 +52,18 @@ pub struct Kind {
     pub latency: Latency,
 }
 
+impl Kind {
+    /// Over all shards.
+    pub fn total(shards: impl Iterator<Item = Kind>) -> Kind {
+        shards.fold(Kind::default(), |mut sum, k| {
+            sum.bytes += k.bytes;
+            sum.errors += k.errors;
+            sum.latency.join(&k.latency);
+            sum
+        })
+    }
+}
+
 impl Served {
     /// An I/O was answered with `result`: its bytes, or a negative errno.
     #[inline]
@@ -133,6 +145,23 @@ impl Default for PathSeen {
 }
 
 impl PathSeen {
+    /// The path over all shards: numbers are sums, and what one shard can use, or finds wrong, counts. Of the states nothing is said.
+    pub fn total<'a>(shards: impl IntoIterator<Item = &'a PathSeen>) -> PathSeen {
+        let mut sum = PathSeen::default();
+        for p in shards {
+            sum.usable |= p.usable;
+            sum.identity_wrong |= p.identity_wrong;
+            sum.ios += p.ios;
+            sum.bytes += p.bytes;
+            sum.errors += p.errors;
+            sum.retries += p.retries;
+            sum.losses += p.losses;
+            sum.inflight += p.inflight;
+            sum.latency.join(&p.latency);
+        }
+        sum
+    }
+
     /// What an event says of a path, for those who look.
     pub fn note(&mut self, event: &Event) {
         match *event {

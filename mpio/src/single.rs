@@ -3,7 +3,8 @@
 
 use crate::device::Limits;
 use crate::front::{Asked, Front, FrontError, Queue, Wanted};
-use io_uring::{IoUring, squeue, types};
+use crate::uring::{self, push};
+use io_uring::IoUring;
 use libublk::io::UblkDev;
 use std::io;
 use std::sync::Arc;
@@ -154,7 +155,7 @@ impl<B: Backend> Loop<B> {
         };
         for tag in 0..looped.queue.depth {
             let entry = looped.queue.fetch(tag, looped.address(tag));
-            looped.push(&entry.user_data(u64::from(tag)));
+            push(&mut looped.ring, &entry.user_data(u64::from(tag)));
         }
         looped.ring.submit()?;
         Ok(looped)
@@ -162,16 +163,6 @@ impl<B: Backend> Loop<B> {
 
     fn address(&self, tag: u16) -> u64 {
         self.addresses[usize::from(tag)]
-    }
-
-    fn push(&mut self, entry: &squeue::Entry) {
-        loop {
-            // SAFETY: the entry names a buffer of this loop, which outlives the ring's use of it: the loop ends when every tag is aborted.
-            if unsafe { self.ring.submission().push(entry) }.is_ok() {
-                return;
-            }
-            let _ = self.ring.submit();
-        }
     }
 
     fn run(&mut self) -> Result<(), SingleError> {
@@ -186,7 +177,7 @@ impl<B: Backend> Loop<B> {
             for o in over.drain(..) {
                 self.answer(&o);
             }
-            self.wait(wait)?;
+            uring::enter(&self.ring, wait)?;
             came.extend(self.ring.completion().map(|c| (c.user_data(), c.result())));
             for (tag, result) in came.drain(..) {
                 self.came(tag as u16, result);
@@ -236,23 +227,6 @@ impl<B: Backend> Loop<B> {
             (errno, _) => -errno,
         };
         let entry = self.queue.commit(over.tag, result, self.address(over.tag));
-        self.push(&entry.user_data(u64::from(over.tag)));
-    }
-
-    fn wait(&mut self, wait: Duration) -> io::Result<()> {
-        let time = types::Timespec::from(wait);
-        let args = types::SubmitArgs::new().timespec(&time);
-        match self.ring.submitter().submit_with_args(1, &args) {
-            Ok(_) => Ok(()),
-            Err(e)
-                if matches!(
-                    e.raw_os_error(),
-                    Some(libc::ETIME | libc::EINTR | libc::EBUSY | libc::EAGAIN)
-                ) =>
-            {
-                Ok(())
-            }
-            Err(e) => Err(e),
-        }
+        push(&mut self.ring, &entry.user_data(u64::from(over.tag)));
     }
 }

@@ -31,9 +31,12 @@ pub use execute::Runner;
 use crate::report::style::Style;
 use args::Command;
 use clap::Parser;
+use signal_hook::consts::{SIGINT, SIGTERM};
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 /// Where a command writes.
 pub struct Streams<'s> {
@@ -149,6 +152,16 @@ where
         }
         stop.code
     })
+}
+
+/// Set when a user wants the command to end: what it broke or made is put away first.
+fn interruption() -> Result<Arc<AtomicBool>, Stop> {
+    let flag = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        signal_hook::flag::register(signal, flag.clone())
+            .map_err(|e| Stop::internal(format!("signal {signal}: {e}")))?;
+    }
+    Ok(flag)
 }
 
 fn later(name: &str) -> Result<i32, Stop> {

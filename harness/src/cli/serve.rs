@@ -14,8 +14,6 @@ pub fn run(_args: &args::Serve, _streams: &mut Streams<'_>) -> Result<i32, Stop>
 pub fn run(args: &args::Serve, streams: &mut Streams<'_>) -> Result<i32, Stop> {
     use crate::scenario;
     use crate::serve::{Served, control::Control, device};
-    use std::sync::Arc;
-    use std::sync::atomic::AtomicBool;
 
     let mut all = super::gather::scenarios(
         std::slice::from_ref(&args.scenario),
@@ -41,11 +39,7 @@ pub fn run(args: &args::Serve, streams: &mut Streams<'_>) -> Result<i32, Stop> {
     let served = Served::new(&scenario::draw(&s, seed), seed)
         .map_err(|e| Stop::usage(format!("{}: {e}", args.scenario.display())))?;
     let control = Control::listen(&args.socket).map_err(|e| Stop::usage(e.to_string()))?;
-    let stop = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        signal_hook::flag::register(signal, stop.clone())
-            .map_err(|e| Stop::internal(format!("signal {signal}: {e}")))?;
-    }
+    let stop = super::interruption()?;
     let mut told = Ok(());
     device::serve(served, control, &stop, |name| {
         told = writeln!(streams.out, "{} is {name}\nready", s.volumes[0].name)

@@ -9,8 +9,6 @@ use crate::scenario::Scenario;
 use crate::scenario::model::ArrayFence;
 use crate::target::{Injectors, Real};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 /// Where only the simulation serves.
 pub fn supported(target: &str, fidelity: Option<Fidelity>) -> Result<(), Stop> {
@@ -94,12 +92,7 @@ pub fn real(args: &args::Run) -> Result<Option<Real>, Stop> {
         Some(file) => Injectors::read(file).map_err(|e| Stop::usage(e.to_string()))?,
         None => Injectors::default(),
     };
-    let interrupted = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        signal_hook::flag::register(signal, interrupted.clone())
-            .map_err(|e| Stop::internal(format!("signal {signal}: {e}")))?;
-    }
-    Real::new(&device, injectors, args.overwrite, interrupted)
+    Real::new(&device, injectors, args.overwrite, super::interruption()?)
         .map(Some)
         .map_err(|e| Stop::usage(e.to_string()))
 }

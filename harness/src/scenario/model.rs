@@ -316,6 +316,21 @@ pub enum FaultKind {
     RemovePath,
 }
 
+impl FaultKind {
+    /// How long a flapping fault stays on the side that it has just gone to; `None`: for ever, since a side of no length never shows.
+    pub fn flap_stays(&self, down: bool) -> Option<Duration> {
+        let FaultKind::Flap {
+            period, down_pct, ..
+        } = *self
+        else {
+            return None;
+        };
+        let bad = (u128::from(period.0) * u128::from(down_pct) / 100) as u64;
+        let stays = if down { bad } else { period.0 - bad };
+        (0 < stays && stays < period.0).then_some(Duration(stays))
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Cmp {
     Eq,

@@ -33,8 +33,12 @@ impl Behind {
 
     /// States, faults, verdicts and broken rules, for who watches.
     fn tell(&mut self) {
+        let events = self.served.live().events();
+        if events.is_empty() {
+            return;
+        }
         let mut err = std::io::stderr().lock();
-        for e in self.served.live().events() {
+        for e in events {
             let path = e.path.unwrap_or_default();
             let seconds = Duration(e.at_ns).0 as f64 / 1e9;
             let _ = writeln!(err, "{seconds:>12.6}  {:<16} {path:<10} {}", e.kind, e.text);

@@ -5,7 +5,7 @@ use super::inject::{Injector, Injectors, carried_out_as};
 use super::log::Log;
 use crate::scenario::model::{Fault, FaultKind, Scenario, When};
 use crate::scenario::{kind_name, target_name};
-use protocol::{Duration, Instant};
+use protocol::Instant;
 
 #[derive(Debug)]
 struct Planned {
@@ -19,7 +19,7 @@ struct Planned {
     over: bool,
     /// Means that are broken now.
     down: usize,
-    /// A flapping fault's next edge.
+    /// A flapping fault's next edge; of any other it never comes.
     edge: Instant,
 }
 
@@ -43,7 +43,10 @@ impl Timeline {
                 active: false,
                 over: false,
                 down: 0,
-                edge: begins,
+                edge: match fault.kind {
+                    FaultKind::Flap { .. } => begins,
+                    _ => Instant::MAX,
+                },
                 fault: fault.clone(),
             })
         });
@@ -134,26 +137,14 @@ impl Planned {
     }
 
     fn flap(&mut self, now: Instant) -> Result<(), String> {
-        let FaultKind::Flap {
-            period, down_pct, ..
-        } = self.fault.kind
-        else {
-            return Ok(());
-        };
-        let down = Duration((u128::from(period.0) * u128::from(down_pct) / 100) as u64);
-        let stays = if self.down > 0 {
-            self.mend()?;
-            Duration(period.0 - down.0)
-        } else {
+        let down = self.down == 0;
+        if down {
             self.break_it()?;
-            down
-        };
-        // A side of no length never shows: the other one stays.
-        self.edge = if stays < period && stays.0 > 0 {
-            now + stays
         } else {
-            Instant::MAX
-        };
+            self.mend()?;
+        }
+        let stays = self.fault.kind.flap_stays(down);
+        self.edge = stays.map_or(Instant::MAX, |stays| now + stays);
         Ok(())
     }
 }

@@ -6,7 +6,7 @@ use super::sim::Sim;
 use crate::scenario::model::{Fault, FaultKind, When};
 use crate::scenario::{kind_name, target_name, topology};
 use datapath::core::Input;
-use protocol::{Duration, Instant, PathId};
+use protocol::{Instant, PathId};
 use simarray::api::{self, FaultId};
 
 /// One fault of the scenario while it runs.
@@ -129,24 +129,14 @@ impl Sim {
         if !running.active || running.run != run {
             return;
         }
-        let FaultKind::Flap {
-            period, down_pct, ..
-        } = self.timeline.faults[i].kind
-        else {
-            return;
-        };
-        let down = Duration((u128::from(period.0) * u128::from(down_pct) / 100) as u64);
-        let stays = if self.timeline.running[i].down {
-            self.timeline.running[i].down = false;
-            self.unapply(now, i);
-            Duration(period.0 - down.0)
-        } else {
-            self.timeline.running[i].down = true;
+        let down = !self.timeline.running[i].down;
+        self.timeline.running[i].down = down;
+        if down {
             self.apply(now, i);
-            down
-        };
-        // A side of no length never shows: the other one stays.
-        if stays < period && stays.0 > 0 {
+        } else {
+            self.unapply(now, i);
+        }
+        if let Some(stays) = self.timeline.faults[i].kind.flap_stays(down) {
             self.w.queue.push(now + stays, Due::Flap { fault, run });
         }
     }

@@ -47,14 +47,7 @@ struct VolumeSum {
 struct PathSum {
     volume: String,
     name: String,
-    usable: bool,
-    ios: u64,
-    bytes: u64,
-    errors: u64,
-    retries: u64,
-    losses: u64,
-    inflight: u64,
-    latency: Latency,
+    seen: PathSeen,
 }
 
 fn volumes(names: &Directory, shards: &[Snapshot]) -> Vec<VolumeSum> {
@@ -65,18 +58,14 @@ fn volumes(names: &Directory, shards: &[Snapshot]) -> Vec<VolumeSum> {
         let paths = named.filter_map(|(path, name)| {
             let shown = seen.iter().filter_map(|v| v.paths.get(path));
             let name = name.as_ref()?.display().to_string();
-            Some(path_sum(entry.name.clone(), name, shown))
+            Some(PathSum {
+                volume: entry.name.clone(),
+                name,
+                seen: PathSeen::total(shown),
+            })
         });
         let waits = || seen.iter().filter_map(|v| v.waits);
-        let kind = |of: fn(&VolumeSeen) -> Kind| {
-            seen.iter().fold(Kind::default(), |mut sum, v| {
-                let k = of(v);
-                sum.bytes += k.bytes;
-                sum.errors += k.errors;
-                sum.latency.join(&k.latency);
-                sum
-            })
-        };
+        let kind = |of: fn(&VolumeSeen) -> Kind| Kind::total(seen.iter().map(|v| of(v)));
         VolumeSum {
             name: entry.name.clone(),
             bytes: seen.iter().map(|v| v.bytes).max().unwrap_or(0),
@@ -93,36 +82,6 @@ fn volumes(names: &Directory, shards: &[Snapshot]) -> Vec<VolumeSum> {
         }
     });
     volumes.collect()
-}
-
-fn path_sum<'a>(
-    volume: String,
-    name: String,
-    shown: impl Iterator<Item = &'a PathSeen>,
-) -> PathSum {
-    let mut sum = PathSum {
-        volume,
-        name,
-        usable: false,
-        ios: 0,
-        bytes: 0,
-        errors: 0,
-        retries: 0,
-        losses: 0,
-        inflight: 0,
-        latency: Latency::default(),
-    };
-    for p in shown {
-        sum.usable |= p.usable;
-        sum.ios += p.ios;
-        sum.bytes += p.bytes;
-        sum.errors += p.errors;
-        sum.retries += p.retries;
-        sum.losses += p.losses;
-        sum.inflight += u64::from(p.inflight);
-        sum.latency.join(&p.latency);
-    }
-    sum
 }
 
 fn seconds(ns: u64) -> f64 {
@@ -223,7 +182,7 @@ impl Collector for Scrape {
             let all = self.volumes.iter();
             all.map(move |v| ([("volume", v.name.as_str())], get(v)))
         };
-        let usable = |v: &VolumeSum| v.paths.iter().filter(|p| p.usable).count() as f64;
+        let usable = |v: &VolumeSum| v.paths.iter().filter(|p| p.seen.usable).count() as f64;
         w.gauge("volume_size_bytes", "Size", volume(|v| v.bytes as f64))?;
         w.gauge("volume_usable_paths", "Paths that are used", volume(usable))?;
         w.gauge(
@@ -248,42 +207,42 @@ impl Collector for Scrape {
         )?;
         let paths = || self.volumes.iter().flat_map(|v| &v.paths);
         let path = |get: fn(&PathSum) -> u64| paths().map(move |p| (labels(p), get(p)));
-        w.counter("path_ios", "Commands that came back", path(|p| p.ios))?;
+        w.counter("path_ios", "Commands that came back", path(|p| p.seen.ios))?;
         w.counter(
             "path_bytes",
             "Bytes of commands that came back",
-            path(|p| p.bytes),
+            path(|p| p.seen.bytes),
         )?;
         w.counter(
             "path_errors",
             "Commands that came back with an error",
-            path(|p| p.errors),
+            path(|p| p.seen.errors),
         )?;
         w.counter(
             "path_retries",
             "Commands that were lost on the path and sent again over another",
-            path(|p| p.retries),
+            path(|p| p.seen.retries),
         )?;
         w.counter(
             "path_losses",
             "Times the path was given up",
-            path(|p| p.losses),
+            path(|p| p.seen.losses),
         )?;
         let gauge = |get: fn(&PathSum) -> f64| paths().map(move |p| (labels(p), get(p)));
         w.gauge(
             "path_inflight",
             "Commands that are out",
-            gauge(|p| p.inflight as f64),
+            gauge(|p| f64::from(p.seen.inflight)),
         )?;
         w.gauge(
             "path_usable",
             "1: the path is used",
-            gauge(|p| f64::from(u8::from(p.usable))),
+            gauge(|p| f64::from(u8::from(p.seen.usable))),
         )?;
         w.histogram(
             "path_latency_seconds",
             "From the sending of a command to its return",
-            paths().map(|p| (labels(p), &p.latency)),
+            paths().map(|p| (labels(p), &p.seen.latency)),
         )?;
         let shards: Vec<String> = (0..self.beats.len()).map(|n| n.to_string()).collect();
         let beats = shards.iter().zip(&self.beats);

@@ -190,12 +190,7 @@ impl NoPath {
 
 impl Counts {
     fn of(kinds: impl Iterator<Item = Kind>) -> Counts {
-        let mut all = Kind::default();
-        for k in kinds {
-            all.bytes += k.bytes;
-            all.errors += k.errors;
-            all.latency.join(&k.latency);
-        }
+        let all = Kind::total(kinds);
         Counts {
             ios: all.latency.count(),
             bytes: all.bytes,
@@ -241,12 +236,12 @@ impl Path {
             &[Admin::Absent, Admin::Failed, Admin::Standby],
         );
         let usable = shards.iter().filter(|p| p.usable).count();
-        let identity_wrong = shards.iter().any(|p| p.identity_wrong);
+        let sum = PathSeen::total(shards);
         let access_known = access.filter(|_| link == Some(Link::Up));
         let state = match (admin, link) {
             (Some(Admin::Absent), _) => PathState::Absent,
             (Some(Admin::Failed), _) => PathState::Failed,
-            _ if identity_wrong => PathState::WrongVolume,
+            _ if sum.identity_wrong => PathState::WrongVolume,
             (Some(Admin::Standby), _) if usable == shards.len() => PathState::Reserve,
             (Some(_), _) if usable == shards.len() => PathState::Usable,
             (Some(_), _) if usable > 0 => PathState::Partly,
@@ -255,9 +250,6 @@ impl Path {
             (_, Some(Link::Up)) => PathState::Inaccessible,
             _ => PathState::Down,
         };
-        let sum = |of: fn(&PathSeen) -> u64| shards.iter().map(of).sum();
-        let mut latency = Latency::default();
-        shards.iter().for_each(|p| latency.join(&p.latency));
         let unknown = || "unknown".to_string();
         Path {
             path: name,
@@ -266,15 +258,15 @@ impl Path {
             access: access_known.map_or_else(unknown, spelled),
             health: health.map_or_else(unknown, spelled),
             admin: admin.map_or_else(unknown, spelled),
-            usable: usable > 0,
-            identity_wrong,
-            inflight: shards.iter().map(|p| p.inflight).sum(),
-            ios: sum(|p| p.ios),
-            bytes: sum(|p| p.bytes),
-            errors: sum(|p| p.errors),
-            retries: sum(|p| p.retries),
-            losses: sum(|p| p.losses),
-            latency: Times::of(&latency),
+            usable: sum.usable,
+            identity_wrong: sum.identity_wrong,
+            inflight: sum.inflight,
+            ios: sum.ios,
+            bytes: sum.bytes,
+            errors: sum.errors,
+            retries: sum.retries,
+            losses: sum.losses,
+            latency: Times::of(&sum.latency),
         }
     }
 }

@@ -8,6 +8,7 @@ use super::pool::{Fresh, Pool};
 use crate::front::Queue;
 use crate::record::Record;
 use crate::seen::{Notes, Served};
+use crate::uring::push;
 use datapath::core::{BufId, Epoch, Input, Request, Ticket};
 use io_uring::{IoUring, opcode, squeue, types};
 use protocol::{Access, Instant, PathId, Status, VolumeId};
@@ -191,19 +192,6 @@ pub struct Driver<'a> {
     pub buffers: &'a mut Buffers,
     pub links: &'a Links,
     pub v: &'a mut VolumeIo,
-}
-
-/// Puts an entry on a ring.
-pub(super) fn push(ring: &mut IoUring, entry: &squeue::Entry) {
-    loop {
-        // SAFETY: what the entry names stays valid until its completion: files are closed only when nothing is out on them, and
-        // buffers belong to the shard's pools, which keep the memory of those that a command still names.
-        if unsafe { ring.submission().push(entry) }.is_ok() {
-            return;
-        }
-        // The submission queue is full: the kernel takes what is in it. An error here shows again at the loop's own call.
-        let _ = ring.submit();
-    }
 }
 
 impl Driver<'_> {

@@ -19,9 +19,10 @@ pub use paths::BlockPath;
 pub use pool::Pool;
 
 use crate::seen::{PathSeen, Shown, Snapshot, Waits};
+use crate::uring::{self, push};
 use datapath::core::{Actions, Core, Input};
 use datapath::ring::carry_out;
-use driver::{Driver, Kind, push};
+use driver::{Driver, Kind};
 use io_uring::{IoUring, opcode, types};
 use libublk::io::UblkDev;
 use protocol::{Duration, Instant, PathId, VolumeId};
@@ -265,22 +266,7 @@ impl Shard {
 
     /// Gives the kernel what is queued, and takes what is done: something, or nothing after `wait`.
     fn enter(&mut self, wait: Duration) -> io::Result<()> {
-        let time = types::Timespec::new()
-            .sec(wait.0 / 1_000_000_000)
-            .nsec((wait.0 % 1_000_000_000) as u32);
-        let args = types::SubmitArgs::new().timespec(&time);
-        match self.ring.submitter().submit_with_args(1, &args) {
-            Ok(_) => Ok(()),
-            Err(e)
-                if matches!(
-                    e.raw_os_error(),
-                    Some(libc::ETIME | libc::EINTR | libc::EBUSY | libc::EAGAIN)
-                ) =>
-            {
-                Ok(())
-            }
-            Err(e) => Err(e),
-        }
+        uring::enter(&self.ring, std::time::Duration::from_nanos(wait.0))
     }
 
     fn take_snapshot(&mut self, now: Instant) {

@@ -336,6 +336,22 @@ fn not_on_a_path_that_is_worse_or_in_doubt() {
     }
 }
 
+/// Hedges in 3 ms in which every 100 us a read is answered.
+fn hedges_beside_answers(b: &mut Bench) -> usize {
+    let mut count = 0;
+    for _ in 0..30 {
+        b.submit(Op::Read, 0, 8, 7);
+        let mine: Vec<_> = b.issued();
+        b.pass(US(100));
+        count += hedges(b).len();
+        for (path, ticket, _, _) in mine {
+            b.done(path, ticket, Status::Ok);
+        }
+        b.said.clear();
+    }
+    count
+}
+
 #[test]
 fn a_silent_path_has_all_its_reads_sent_again_and_the_budget_holds() {
     let mut b = Bench::up(Config {
@@ -346,17 +362,7 @@ fn a_silent_path_has_all_its_reads_sent_again_and_the_budget_holds() {
     turn(&mut b, 3_200, &[]);
     burst(&mut b);
     // What is still answered proves the other path.
-    let mut count = 0;
-    for _ in 0..30 {
-        b.submit(Op::Read, 0, 8, 7);
-        let mine: Vec<_> = b.issued();
-        b.pass(US(100));
-        count += hedges(&b).len();
-        for (path, ticket, _, _) in mine {
-            b.done(path, ticket, Status::Ok);
-        }
-        b.said.clear();
-    }
+    let count = hedges_beside_answers(&mut b);
     assert_eq!(count, 16, "each of them once");
     b.core.abandon();
 
@@ -366,17 +372,7 @@ fn a_silent_path_has_all_its_reads_sent_again_and_the_budget_holds() {
     });
     turn(&mut b, 200, &[]);
     burst(&mut b);
-    let mut count = 0;
-    for _ in 0..30 {
-        b.submit(Op::Read, 0, 8, 7);
-        let mine: Vec<_> = b.issued();
-        b.pass(US(100));
-        count += hedges(&b).len();
-        for (path, ticket, _, _) in mine {
-            b.done(path, ticket, Status::Ok);
-        }
-        b.said.clear();
-    }
+    let count = hedges_beside_answers(&mut b);
     assert!(
         (1..=5).contains(&count),
         "{count} of 262 I/Os, fewer than 2 %"
