@@ -1,0 +1,173 @@
+//! The threads that serve: a shard each, with a queue of every volume's device, and the keeper that they share.
+#![forbid(unsafe_code)]
+
+use super::plan::{Plan, Shape, core};
+use super::{ServeError, system};
+use crate::config::Config;
+use crate::control::ShardEnd;
+use crate::front::{Front, Queue};
+use crate::seen::{Notes, Shown};
+use crate::shard::{
+    BlockPath, Inbox, Keeper, Links, Message, Outbox, Parts, Served, Shard, VolumeIo,
+};
+use datapath::core::Core;
+use protocol::Instant;
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Sender};
+use std::thread::JoinHandle;
+
+/// A shard's thread, and the word that it serves (its id) or why it cannot.
+pub struct Running {
+    pub thread: JoinHandle<Result<(), ServeError>>,
+    serves: mpsc::Receiver<Result<libc::pid_t, ServeError>>,
+    shown: Shown,
+    pub outbox: Outbox,
+}
+
+impl Running {
+    /// The control side's end of it.
+    pub fn end(&self) -> ShardEnd {
+        let outbox = self.outbox.clone();
+        ShardEnd {
+            shown: self.shown.clone(),
+            tell: Box::new(move |volume, input| outbox.send(Message::Operator { volume, input })),
+        }
+    }
+}
+
+pub fn spawn(
+    config: &Config,
+    plans: Vec<Plan>,
+    fronts: &[Front],
+    shape: Shape,
+    notes: &Notes,
+    stop: &Sender<()>,
+) -> Result<(Vec<Running>, Arc<Keeper>), ServeError> {
+    let (mut outboxes, mut inboxes) = (Vec::new(), Vec::new());
+    for _ in 0..shape.shards {
+        let (outbox, inbox) = Inbox::new().map_err(system("making an event counter"))?;
+        outboxes.push(outbox);
+        inboxes.push(inbox);
+    }
+    let names = plans.iter().map(Plan::names).collect();
+    let keeper = Keeper::new(names, outboxes.clone());
+    let began = std::time::Instant::now();
+    let mut all = Vec::new();
+    for (shard, inbox) in inboxes.into_iter().enumerate() {
+        let shard = shard as u16;
+        let parts = Parts {
+            volumes: served(config, &plans, fronts, shape, notes.of_shard(shard))?,
+            buffers: shape.buffers().map_err(system("mapping the buffers"))?,
+            inbox,
+            links: links(shard, &outboxes, &keeper),
+            shown: Shown::default(),
+            began,
+        };
+        all.push(parts);
+    }
+    let mut running = Vec::new();
+    for parts in all {
+        let (tell, serves) = mpsc::channel();
+        let stop = stop.clone();
+        let shown = parts.shown.clone();
+        let outbox = outboxes[usize::from(parts.links.shard)].clone();
+        let thread = std::thread::Builder::new()
+            .name(format!("shard-{}", parts.links.shard))
+            .spawn(move || {
+                let tid = Front::init_thread();
+                let done = match Shard::new(parts).map_err(system("making a shard")) {
+                    Ok(shard) => {
+                        let _ = tell.send(Ok(tid));
+                        shard.run().map_err(system("running a shard"))
+                    }
+                    Err(e) => {
+                        let _ = tell.send(Err(e));
+                        Ok(())
+                    }
+                };
+                // The end of a shard is the end of the daemon, whatever the cause.
+                let _ = stop.send(());
+                done
+            })
+            .map_err(system("starting a shard's thread"))?;
+        running.push(Running {
+            thread,
+            serves,
+            shown,
+            outbox,
+        });
+    }
+    Ok((running, keeper))
+}
+
+fn links(shard: u16, outboxes: &[Outbox], keeper: &Arc<Keeper>) -> Links {
+    Links {
+        shard,
+        shards: outboxes.to_vec(),
+        keeper: keeper.clone(),
+    }
+}
+
+/// What one shard needs of each volume; made before its thread, so that what fails says which volume it was.
+fn served(
+    config: &Config,
+    plans: &[Plan],
+    fronts: &[Front],
+    shape: Shape,
+    notes: Notes,
+) -> Result<Vec<Served>, ServeError> {
+    let mut all = Vec::new();
+    let mut first_tag = 0;
+    for (at, (p, front)) in plans.iter().zip(fronts).enumerate() {
+        let volume = || p.name.clone();
+        let config = core(config, p, shape, notes.shard());
+        let core = Core::new(config, Instant::ZERO).map_err(|e| ServeError::Volume {
+            volume: volume(),
+            what: e.to_string(),
+        })?;
+        let queue = Queue::map(&front.dev, notes.shard()).map_err(|source| ServeError::Front {
+            volume: volume(),
+            source,
+        })?;
+        let path = |place| BlockPath::new(p.prior().filter(|_| place < p.devices.len()));
+        let io = VolumeIo::new(
+            at as u16,
+            queue,
+            first_tag,
+            (0..p.places()).map(path).collect(),
+            p.limits.block_bytes,
+            p.bytes,
+            notes.clone(),
+        );
+        first_tag += u32::from(p.depth);
+        all.push(Served {
+            core,
+            io,
+            dev: front.dev.clone(),
+        });
+    }
+    Ok(all)
+}
+
+pub fn start(fronts: &[Front], config: &Config, shards: &[Running]) -> Result<(), ServeError> {
+    for (queue, shard) in shards.iter().enumerate() {
+        let ended = |_| system("starting a shard")(io::Error::other("its thread ended at once"));
+        let tid = shard.serves.recv().map_err(ended)??;
+        for (front, v) in fronts.iter().zip(&config.volumes) {
+            let done = front.configure(queue as u16, tid);
+            done.map_err(|source| ServeError::Front {
+                volume: v.name.clone(),
+                source,
+            })?;
+        }
+    }
+    for (front, v) in fronts.iter().zip(&config.volumes) {
+        front.start().map_err(|source| ServeError::Front {
+            volume: v.name.clone(),
+            source,
+        })?;
+        println!("{} is {}", v.name, front.path());
+    }
+    Ok(())
+}

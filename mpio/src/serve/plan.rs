@@ -1,0 +1,312 @@
+//! What is to be served, looked at before anything is opened: the paths of each volume, whether they are one volume and nobody else's, and
+//! how large everything may be.
+#![forbid(unsafe_code)]
+
+use super::ServeError;
+use crate::config::{self, Config};
+use crate::device::{self, Device, Limits};
+use crate::front::Front;
+use crate::shard::{Buffers, Pool, SMALL_BYTES};
+use crate::state::Left;
+use datapath::core as dp;
+use protocol::{Duration, PathId};
+use std::io;
+use std::path::PathBuf;
+
+/// Bytes of one request at most. What a path does not take at once, the kernel sends over it in pieces.
+const BUFFER_BYTES: u32 = 128 << 10;
+const BUFFER_BYTES_MIN: u32 = 16 << 10;
+/// All buffers of all shards together.
+const MEMORY_BYTES: u64 = 256 << 20;
+/// Buffers of a shard beside those of its tags, in place of those that a stuck command may touch: as many as there are tags, up to this.
+const SPARES_MAX: u32 = 256;
+/// Places of a volume for paths that are added while it is served.
+const PLACES: usize = 4;
+/// Small buffers of a path: for the reads that probe it, of which some may be stuck.
+const SMALL_PER_PATH: u32 = 4;
+
+/// What is known of a volume's paths before anything is opened.
+pub struct Plan {
+    pub name: String,
+    pub depth: u16,
+    pub devices: Vec<Device>,
+    pub wwid: String,
+    pub bytes: u64,
+    pub limits: Limits,
+    /// Of the device that a dead daemon left.
+    pub buffer_bytes: Option<u32>,
+    pub queues: Option<u16>,
+    /// The device that a dead daemon left.
+    pub left: Option<i32>,
+    pub generation: u32,
+}
+
+/// Epochs of one daemon's associations; each generation has a range of its own.
+const EPOCHS: u32 = 1 << 16;
+
+impl Plan {
+    pub fn first_epoch(&self) -> dp::Epoch {
+        dp::Epoch(self.generation * EPOCHS)
+    }
+
+    /// The paths there are, and places for more.
+    pub fn places(&self) -> usize {
+        (self.devices.len() + PLACES).min(dp::PATHS_MAX)
+    }
+
+    /// The device of each place.
+    pub fn names(&self) -> Vec<Option<PathBuf>> {
+        let mut names: Vec<_> = self.devices.iter().map(|d| Some(d.path.clone())).collect();
+        names.resize(self.places(), None);
+        names
+    }
+
+    /// What the dead daemon may have left on each path.
+    pub fn prior(&self) -> Option<dp::Epoch> {
+        self.left.map(|_| dp::Epoch(self.generation * EPOCHS - 1))
+    }
+
+    pub fn left(&self, front: &Front, shape: Shape) -> Left {
+        Left {
+            name: self.name.clone(),
+            id: front.id(),
+            generation: self.generation,
+            wwid: self.wwid.clone(),
+            queues: shape.shards,
+            depth: self.depth,
+            buffer_bytes: self.buffer_bytes.unwrap_or(shape.buffer_bytes),
+            bytes: self.bytes,
+            paths: self.devices.iter().map(|d| d.path.clone()).collect(),
+        }
+    }
+
+    /// The plan for a device that is there already: its depth and its buffers are what they were, the volume must be the same, and
+    /// every path that may still carry a command of the dead daemon must be among those that are opened, and so proven free.
+    pub fn continuing(self, left: &Left) -> Result<Plan, ServeError> {
+        let volume = self.name.clone();
+        let wrong = |what: String| {
+            let volume = volume.clone();
+            Err(ServeError::Volume { volume, what })
+        };
+        let device = format!("/dev/ublkb{} of a daemon that ended without order", left.id);
+        if (&self.wwid, self.bytes) != (&left.wwid, left.bytes) {
+            return wrong(format!(
+                "{device} is \"{}\" with {} bytes, the paths now show \"{}\" with {}",
+                left.wwid, left.bytes, self.wwid, self.bytes
+            ));
+        }
+        let has = |p: &PathBuf| self.devices.iter().any(|d| d.path == *p);
+        if let Some(missing) = left.paths.iter().find(|p| !has(p)) {
+            return wrong(format!(
+                "{device} had the path {}, which is not configured: nothing proves that its writes are over",
+                missing.display()
+            ));
+        }
+        if left.generation + 1 >= u32::MAX / EPOCHS {
+            return wrong(format!(
+                "{device} was recovered {} times: stop and start it in order once",
+                left.generation
+            ));
+        }
+        Ok(Plan {
+            depth: left.depth,
+            buffer_bytes: Some(left.buffer_bytes),
+            queues: Some(left.queues),
+            left: Some(left.id),
+            generation: left.generation + 1,
+            ..self
+        })
+    }
+}
+
+pub fn plan(v: &config::Volume) -> Result<Plan, ServeError> {
+    let wrong = |what: String| ServeError::Volume {
+        volume: v.name.clone(),
+        what,
+    };
+    let look = |p: &PathBuf| {
+        Device::look(p).map_err(|source| ServeError::Device {
+            volume: v.name.clone(),
+            source,
+        })
+    };
+    let devices = v.paths.iter().map(look).collect::<Result<Vec<_>, _>>()?;
+    let wwid = match (&v.identity, devices.iter().find_map(|d| d.wwid.clone())) {
+        (Some(given), _) => given.clone(),
+        (None, Some(shown)) => shown,
+        (None, None) => return Err(wrong("no path shows a wwid, and identity is not given: nothing tells that they are one volume".into())),
+    };
+    for d in &devices {
+        match &d.wwid {
+            Some(shown) if *shown != wwid => {
+                return Err(wrong(format!(
+                    "{} is \"{shown}\", not \"{wwid}\": the paths show different volumes",
+                    d.path.display()
+                )));
+            }
+            Some(_) => {}
+            None => {
+                return Err(wrong(format!(
+                    "{} shows no wwid: its identity cannot be verified",
+                    d.path.display()
+                )));
+            }
+        }
+    }
+    let first = &devices[0];
+    let mut limits = first.limits;
+    for d in &devices {
+        let block = d.limits.block_bytes;
+        if (d.bytes, block) != (first.bytes, first.limits.block_bytes) {
+            return Err(wrong(format!(
+                "{} has {} bytes in blocks of {block}, {} has {} in {}: paths of one volume agree",
+                d.path.display(),
+                d.bytes,
+                first.path.display(),
+                first.bytes,
+                first.limits.block_bytes
+            )));
+        }
+        limits = limits.stack(d.limits);
+    }
+    let block = limits.block_bytes;
+    if !block.is_power_of_two() || !(512..=SMALL_BYTES as u32).contains(&block) || first.bytes == 0
+    {
+        return Err(wrong(format!(
+            "{} has {} bytes in blocks of {block}: at least one block is needed, and 512 to {SMALL_BYTES} bytes in it",
+            first.path.display(),
+            first.bytes
+        )));
+    }
+    Ok(Plan {
+        name: v.name.clone(),
+        depth: v.depth,
+        wwid,
+        bytes: first.bytes,
+        limits,
+        buffer_bytes: None,
+        queues: None,
+        left: None,
+        generation: 0,
+        devices,
+    })
+}
+
+/// What all shards have in common.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Shape {
+    pub shards: u16,
+    /// Buffers of a shard that belong to tags, and those beside them.
+    pub tags: u32,
+    pub spares: u32,
+    pub buffer_bytes: u32,
+    pub small: u32,
+}
+
+impl Shape {
+    /// As large as the memory allows that they may have. Devices that a dead daemon left keep their queues, and what they may ask at once.
+    pub fn of(config: &Config, plans: &[Plan]) -> Result<Shape, ServeError> {
+        let mut shards = config.daemon.shards();
+        let mut wanted = (BUFFER_BYTES, 0);
+        if let Some(first) = plans.iter().find(|p| p.queues.is_some()) {
+            shards = first.queues.unwrap_or(shards);
+        }
+        for p in plans {
+            if p.queues.is_some_and(|n| n != shards) {
+                return Err(ServeError::Volume {
+                    volume: p.name.clone(),
+                    what: format!(
+                        "its device has other queues than the {shards} of the other volumes that were left"
+                    ),
+                });
+            }
+            wanted.1 = wanted.1.max(p.buffer_bytes.unwrap_or(0));
+        }
+        let tags = plans.iter().map(|p| u32::from(p.depth)).sum();
+        let spares = SPARES_MAX.min(tags);
+        let paths = plans.iter().map(|p| p.places() as u32).sum::<u32>();
+        let all = u64::from(tags + spares) * u64::from(shards);
+        let (mut buffer_bytes, least) = wanted;
+        while u64::from(buffer_bytes) * all > MEMORY_BYTES && buffer_bytes > BUFFER_BYTES_MIN {
+            buffer_bytes /= 2;
+        }
+        Ok(Shape {
+            shards,
+            tags,
+            spares,
+            buffer_bytes: buffer_bytes.max(least),
+            small: paths * SMALL_PER_PATH,
+        })
+    }
+
+    pub fn buffers(&self) -> io::Result<Buffers> {
+        Ok(Buffers {
+            data: Pool::new(self.tags, self.spares, self.buffer_bytes as usize)?,
+            small: Pool::new(0, self.small, SMALL_BYTES)?,
+        })
+    }
+}
+
+pub fn core(config: &Config, plan: &Plan, shape: Shape, shard: u16) -> dp::Config {
+    let time = |t: std::time::Duration| {
+        Duration::from_nanos(t.as_nanos().min(u128::from(u64::MAX)) as u64)
+    };
+    let all = 0..plan.devices.len() as u16;
+    let prior = plan
+        .prior()
+        .into_iter()
+        .flat_map(|epoch| all.clone().map(move |p| (PathId(p), epoch)));
+    dp::Config {
+        shard,
+        shards: shape.shards,
+        policy: config.datapath.policy,
+        io_timeout: time(config.datapath.io_timeout),
+        queue_for: time(config.datapath.no_path.queue_for),
+        fence: config.datapath.fence.into(),
+        // On a kernel block path time proves nothing: only a command that has come back does.
+        quiesce: Duration::MAX,
+        anatt: Duration::from_secs(60),
+        array_confirms: false,
+        block_bytes: plan.limits.block_bytes,
+        volumes: vec![dp::VolumeConfig {
+            identity: device::identity(&plan.wwid),
+            blocks: plan.bytes / u64::from(plan.limits.block_bytes),
+            max_blocks: shape.buffer_bytes / plan.limits.block_bytes,
+        }],
+        paths: (0..plan.places())
+            .map(|place| dp::PathConfig {
+                present: place < plan.devices.len(),
+                distance: 10,
+            })
+            .collect(),
+        hedge_permille: config.datapath.hedge * 10,
+        max_requests: u32::from(plan.depth) * 2,
+        prior: prior.collect(),
+        first_epoch: plan.first_epoch(),
+        untold: Vec::new(),
+    }
+}
+
+/// Nobody else may have a path: what is mounted, or part of another map, is refused by name. What a dead daemon left may still have its
+/// paths open for a moment; they are asked for again and again.
+pub fn free(plans: &[Plan]) -> Result<(), ServeError> {
+    use std::os::unix::fs::OpenOptionsExt;
+    for p in plans.iter().filter(|p| p.left.is_none()) {
+        for d in &p.devices {
+            let open = std::fs::OpenOptions::new()
+                .read(true)
+                .custom_flags(libc::O_EXCL | libc::O_CLOEXEC | libc::O_NONBLOCK)
+                .open(&d.path);
+            if open.is_err_and(|e| e.raw_os_error() == Some(libc::EBUSY)) {
+                return Err(ServeError::Volume {
+                    volume: p.name.clone(),
+                    what: format!(
+                        "{} is in use: mounted, or held by another program or map; free it first",
+                        d.path.display()
+                    ),
+                });
+            }
+        }
+    }
+    Ok(())
+}
