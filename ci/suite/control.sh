@@ -111,6 +111,38 @@ wait $daemon 2>/dev/null
 for v in $(sed -n 's/^name *= "\(.*\)"/\1/p' /tmp/control.found); do asks recover --give-up "$v"; done >/tmp/control.given 2>&1
 check give-up "$(cat /tmp/control.given; ls /dev/ublk*)" [ -z "$(ls -d /dev/ublkb* 2>/dev/null)" ]
 check serve-anew "the daemon is not ready" start
+
+# Devices come, grow and go while it serves, and nobody tells it.
+debug=/sys/bus/pseudo/drivers/scsi_debug
+ms() { awk '{ printf "%d", $1 * 1000 }' /proc/uptime; }
+told() { # TEXT: the milliseconds until the log has it
+    told_from=$(ms)
+    until grep -q "$1" /tmp/control.err || [ $(($(ms) - told_from)) -gt 10000 ]; do sleep 0.02; done
+    echo $(($(ms) - told_from))
+}
+was=$(ls /sys/block)
+echo 1 >$debug/add_host &
+until new=$(ls /sys/block | grep -vxF "$was" | grep '^sd'); do sleep 0.02; done
+ms=$(told "/dev/$new: usable")
+echo "figure plugged: a new device is a usable path after $ms ms"
+check plugged "after $ms ms: $(asks path list)" [ "$ms" -lt 1000 ]
+check plugged-hook "$(cat /tmp/control.hook)" grep -q "^$volume /dev/$new" /tmp/control.hook
+# Every port is optimised then, and reads go everywhere.
+echo 1 >$debug/vpd_use_hostno
+for _ in $(seq 50); do [ "$(asks path list | grep -c ' up  *optimized ')" -gt 4 ] && break; sleep 0.1; done
+reads
+check plugged-serves "it has $(served_of "/dev/$new")" [ "$(served_of "/dev/$new")" -gt 0 ]
+echo 0 >$debug/vpd_use_hostno
+# The array says so with a unit attention, on each path.
+echo 1 >$debug/virtual_gb
+told '2097152 blocks' >/dev/null
+check grown "$(tail -5 /tmp/control.err)" grep -q "$volume: 2097152 blocks, 131072 before" /tmp/control.err
+echo -1 >$debug/add_host &
+while [ -e /sys/block/"$new" ]; do sleep 0.02; done
+ms=$(told "/dev/$new: not usable")
+echo "figure unplugged: a deleted device is known as such after $ms ms"
+check unplugged "after $ms ms: $(asks path list)" [ "$ms" -lt 500 ]
+check unplugged-reads "no read succeeds" reads
 check stop "$(ls /dev/ublk* /dev/mpio)" asks stop
 check nothing-left "$(ls -d /dev/ublkb* /dev/mpio $socket)" [ -z "$(ls -d /dev/ublkb* /dev/mpio $socket ${socket%.sock}.state.json 2>/dev/null)" ]
 

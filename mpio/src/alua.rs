@@ -3,9 +3,9 @@
 #![forbid(unsafe_code)]
 
 use crate::sys;
+use crate::sysfs::Folder;
 use protocol::Access;
 use std::fs::File;
-use std::path::Path;
 
 /// A command for the states is given up after this long.
 const TIMEOUT_MS: u32 = 2_000;
@@ -22,20 +22,21 @@ pub enum Source {
 }
 
 impl Source {
-    pub fn of(sys: &Path) -> Source {
+    pub fn of(sys: &Folder) -> Source {
         for file in ["device/access_state", "ana_state"] {
-            if let Ok(text) = std::fs::read_to_string(sys.join(file))
-                && access_of(text.trim()).is_some()
+            if sys
+                .text(file)
+                .is_some_and(|text| access_of(&text).is_some())
             {
                 return Source::Sysfs(file);
             }
         }
-        let inquiry = std::fs::read(sys.join("device/inquiry")).unwrap_or_default();
+        let inquiry = sys.bytes("device/inquiry").unwrap_or_default();
         // TPGS: implicit, explicit, or both.
         if inquiry.get(5).is_none_or(|flags| flags & 0x30 == 0) {
             return Source::None;
         }
-        let page = std::fs::read(sys.join("device/vpd_pg83")).unwrap_or_default();
+        let page = sys.bytes("device/vpd_pg83").unwrap_or_default();
         match group_of(&page) {
             Some(group) => Source::Array { group },
             None => Source::None,
@@ -43,13 +44,10 @@ impl Source {
     }
 
     /// The state now; `None`: it has none, or does not tell.
-    pub fn read(self, sys: &Path, file: &File) -> Option<Access> {
+    pub fn read(self, sys: &Folder, file: &File) -> Option<Access> {
         match self {
             Source::None => None,
-            Source::Sysfs(name) => {
-                let text = std::fs::read_to_string(sys.join(name)).ok()?;
-                access_of(text.trim())
-            }
+            Source::Sysfs(name) => access_of(&sys.text(name)?),
             Source::Array { group } => {
                 let mut command = [0u8; 12];
                 command[0] = 0xa3;
@@ -148,20 +146,20 @@ mod tests {
     #[test]
     fn what_sysfs_says_is_taken_before_the_array_is_asked() {
         let folder = tempfile::tempdir().unwrap();
-        let sys = folder.path();
+        let sys = &Folder::new(folder.path());
         assert_eq!(Source::of(sys), Source::None);
-        std::fs::create_dir(sys.join("device")).unwrap();
+        std::fs::create_dir(sys.at("device")).unwrap();
         let mut inquiry = [0u8; 36];
         inquiry[5] = 0x10;
-        std::fs::write(sys.join("device/inquiry"), inquiry).unwrap();
+        std::fs::write(sys.at("device/inquiry"), inquiry).unwrap();
         assert_eq!(Source::of(sys), Source::None, "no group is known");
         let page = [0, 0x83, 0, 8, 0x61, 0x15, 0, 4, 0, 0, 0, 7];
-        std::fs::write(sys.join("device/vpd_pg83"), page).unwrap();
+        std::fs::write(sys.at("device/vpd_pg83"), page).unwrap();
         assert_eq!(Source::of(sys), Source::Array { group: 7 });
-        std::fs::write(sys.join("device/access_state"), "standby\n").unwrap();
+        std::fs::write(sys.at("device/access_state"), "standby\n").unwrap();
         let source = Source::of(sys);
         assert_eq!(source, Source::Sysfs("device/access_state"));
-        let any = File::open(sys.join("device/inquiry")).unwrap();
+        let any = File::open(sys.at("device/inquiry")).unwrap();
         assert_eq!(source.read(sys, &any), Some(Access::Inaccessible));
     }
 }

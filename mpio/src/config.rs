@@ -161,6 +161,9 @@ pub struct Volume {
     /// Requests that ublk may have outstanding.
     #[serde(default = "default_depth")]
     pub depth: u16,
+    /// The paths were found by the identity, as later ones are.
+    #[serde(skip)]
+    pub found: bool,
 }
 
 impl Volume {

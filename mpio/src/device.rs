@@ -1,6 +1,7 @@
 //! What sysfs says of a block device: size, block, limits, identity. Nothing here does I/O on the device.
 #![forbid(unsafe_code)]
 
+use crate::sysfs::Folder;
 use protocol::Identity;
 use std::os::unix::fs::FileTypeExt;
 use std::path::{Path, PathBuf};
@@ -43,9 +44,8 @@ impl Limits {
         }
     }
 
-    fn of(queue: &Path) -> Limits {
-        let read = |file: &str| std::fs::read_to_string(queue.join(file)).unwrap_or_default();
-        let number = |file: &str| read(file).trim().parse::<u64>().unwrap_or(0);
+    fn of(queue: &Folder) -> Limits {
+        let number = |file: &str| queue.number(file).unwrap_or(0);
         Limits {
             block_bytes: number("logical_block_size") as u32,
             physical_bytes: number("physical_block_size") as u32,
@@ -80,18 +80,8 @@ pub enum DeviceError {
     },
     #[error("{path}: not a block device")]
     NotBlock { path: PathBuf },
-    #[error("{path}: {file} cannot be read: {source}")]
-    Sysfs {
-        path: PathBuf,
-        file: PathBuf,
-        source: std::io::Error,
-    },
-    #[error("{path}: {file} holds \"{text}\", which is no number")]
-    NotANumber {
-        path: PathBuf,
-        file: PathBuf,
-        text: String,
-    },
+    #[error("{path}: {file} says no number")]
+    Sysfs { path: PathBuf, file: PathBuf },
 }
 
 impl Device {
@@ -107,54 +97,39 @@ impl Device {
         if !meta.file_type().is_block_device() {
             return Err(DeviceError::NotBlock { path: path.into() });
         }
-        let sys = Path::new("/sys/class/block").join(real.file_name().unwrap_or_default());
-        let number = |file: &str| number(path, sys.join(file));
+        let sys = Folder::of_block(&real);
+        let number = |file: &str| {
+            let number = sys.number(file);
+            number.ok_or_else(|| DeviceError::Sysfs {
+                path: path.into(),
+                file: sys.at(file),
+            })
+        };
         Ok(Device {
             path: path.into(),
             bytes: number("size")? << 9,
             limits: Limits {
                 block_bytes: number("queue/logical_block_size")? as u32,
-                ..Limits::of(&sys.join("queue"))
+                ..Limits::of(&sys.below("queue"))
             },
-            wwid: wwid(&sys),
+            wwid: crate::identity::of(&sys),
         })
     }
-}
-
-fn number(path: &Path, file: PathBuf) -> Result<u64, DeviceError> {
-    let text = match std::fs::read_to_string(&file) {
-        Ok(text) => text,
-        Err(source) => {
-            let path = path.into();
-            return Err(DeviceError::Sysfs { path, file, source });
-        }
-    };
-    text.trim().parse().map_err(|_| DeviceError::NotANumber {
-        path: path.into(),
-        file,
-        text: text.trim().into(),
-    })
-}
-
-/// Which volume the device says it is.
-pub fn wwid(sys: &Path) -> Option<String> {
-    crate::identity::of(sys)
 }
 
 /// Where a device sits on its bus: the folder that holds its block device, whatever name that gets. Of SCSI, this is host, channel, target and
 /// unit; what was removed there and found again comes back under it.
 pub fn address(path: &Path) -> Option<PathBuf> {
     let real = std::fs::canonicalize(path).ok()?;
-    let device = Path::new("/sys/class/block").join(real.file_name()?);
-    let device = std::fs::canonicalize(device.join("device")).ok()?;
-    let scsi = Path::new("/sys/bus/scsi/devices").join(device.file_name()?);
+    let device = Folder::of_block(&real).below("device").real()?;
+    let scsi = Path::new("/sys/bus/scsi/devices").join(device.name()?);
     scsi.exists().then_some(scsi)
 }
 
 /// The device that sits there now.
 pub fn at_address(address: &Path) -> Option<PathBuf> {
-    let mut found = std::fs::read_dir(address.join("block")).ok()?;
-    Some(Path::new("/dev").join(found.next()?.ok()?.file_name()))
+    let found = Folder::new(address).below("block").names();
+    Some(Path::new("/dev").join(found.first()?))
 }
 
 /// The core compares numbers: FNV-1a over the text.
@@ -176,7 +151,7 @@ mod tests {
             for (file, text) in files {
                 std::fs::write(folder.path().join(file), text).unwrap();
             }
-            Limits::of(folder.path())
+            Limits::of(&Folder::new(folder.path()))
         };
         let a = limits(&[
             ("logical_block_size", "512\n"),
@@ -220,12 +195,14 @@ mod tests {
     #[test]
     fn a_wwid_is_read_from_either_place() {
         let folder = tempfile::tempdir().unwrap();
-        assert_eq!(wwid(folder.path()), None);
-        std::fs::write(folder.path().join("wwid"), "uuid.1\n").unwrap();
-        assert_eq!(wwid(folder.path()).as_deref(), Some("uuid.1"));
-        std::fs::create_dir(folder.path().join("device")).unwrap();
-        std::fs::write(folder.path().join("device/wwid"), "naa.5\n").unwrap();
-        assert_eq!(wwid(folder.path()).as_deref(), Some("naa.5"));
+        let sys = Folder::new(folder.path());
+        let wwid = crate::identity::of;
+        assert_eq!(wwid(&sys), None);
+        std::fs::write(sys.at("wwid"), "uuid.1\n").unwrap();
+        assert_eq!(wwid(&sys).as_deref(), Some("uuid.1"));
+        std::fs::create_dir(sys.at("device")).unwrap();
+        std::fs::write(sys.at("device/wwid"), "naa.5\n").unwrap();
+        assert_eq!(wwid(&sys).as_deref(), Some("naa.5"));
         assert_ne!(identity("naa.5"), identity("naa.6"));
     }
 }

@@ -2,17 +2,13 @@
 //! page 0x83 (SPC-5, 7.7.6) and the identifiers of an NVMe namespace, spelled as the kernel would. Nothing here does I/O on the device.
 #![forbid(unsafe_code)]
 
-use std::path::Path;
+use crate::sysfs::Folder;
 
-pub fn of(sys: &Path) -> Option<String> {
-    let text = |file: &str| {
-        let text = std::fs::read_to_string(sys.join(file)).ok()?;
-        let text = text.trim();
-        // A driver that has none says so with nothing, or with zeroes.
-        let some = text.chars().any(|c| !matches!(c, '0' | '-' | '.' | ' '));
-        some.then(|| text.to_string())
-    };
-    let page = || of_page(&std::fs::read(sys.join("device/vpd_pg83")).ok()?);
+pub fn of(sys: &Folder) -> Option<String> {
+    // A driver that has none says so with nothing, or with zeroes.
+    let some = |text: &String| text.chars().any(|c| !matches!(c, '0' | '-' | '.' | ' '));
+    let text = |file: &str| sys.text(file).filter(some);
+    let page = || of_page(&sys.bytes("device/vpd_pg83")?);
     let hex = |text: String| text.replace(['-', ' '], "").to_ascii_lowercase();
     text("device/wwid")
         .or_else(|| text("wwid"))
@@ -91,21 +87,21 @@ mod tests {
     #[test]
     fn the_kernels_summary_is_believed_first() {
         let folder = tempfile::tempdir().unwrap();
-        let write =
-            |file: &str, text: &[u8]| std::fs::write(folder.path().join(file), text).unwrap();
-        assert_eq!(of(folder.path()), None);
+        let sys = Folder::new(folder.path());
+        let write = |file: &str, text: &[u8]| std::fs::write(sys.at(file), text).unwrap();
+        assert_eq!(of(&sys), None);
         write("uuid", b"00000000-0000-0000-0000-000000000000\n");
-        assert_eq!(of(folder.path()), None, "no uuid");
+        assert_eq!(of(&sys), None, "no uuid");
         write("eui", b"00 25 38 01\n");
-        assert_eq!(of(folder.path()).unwrap(), "eui.00253801");
+        assert_eq!(of(&sys).unwrap(), "eui.00253801");
         write("nguid", b"0025385A-0000\n");
-        assert_eq!(of(folder.path()).unwrap(), "eui.0025385a0000");
+        assert_eq!(of(&sys).unwrap(), "eui.0025385a0000");
         write("uuid", b"1B4E28BA-2FA1\n");
-        assert_eq!(of(folder.path()).unwrap(), "uuid.1b4e28ba-2fa1");
-        std::fs::create_dir(folder.path().join("device")).unwrap();
+        assert_eq!(of(&sys).unwrap(), "uuid.1b4e28ba-2fa1");
+        std::fs::create_dir(sys.at("device")).unwrap();
         write("device/vpd_pg83", &page(&[&[1, 3, 0, 2, 0x50, 1]]));
-        assert_eq!(of(folder.path()).unwrap(), "naa.5001");
+        assert_eq!(of(&sys).unwrap(), "naa.5001");
         write("device/wwid", b"naa.6\n");
-        assert_eq!(of(folder.path()).unwrap(), "naa.6");
+        assert_eq!(of(&sys).unwrap(), "naa.6");
     }
 }

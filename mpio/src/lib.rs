@@ -17,4 +17,5 @@ mod shard;
 pub mod single;
 mod state;
 mod sys;
+mod sysfs;
 mod uring;

@@ -1,9 +1,10 @@
-//! The few calls that the standard library does not have: the size of an open block device, a SCSI command by SG_IO, and an
-//! event counter that wakes a ring.
+//! The few calls that the standard library does not have: the size of an open block device, a SCSI command by SG_IO, an
+//! event counter that wakes a ring, a descriptor that a runtime waits on.
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use tokio::io::unix::AsyncFd;
 
 const BLKGETSIZE64: libc::c_ulong = 0x8008_1272;
 const SG_IO: libc::c_ulong = 0x2285;
@@ -97,6 +98,12 @@ pub fn event() -> io::Result<File> {
             fd => Ok(File::from_raw_fd(fd)),
         }
     }
+}
+
+/// A descriptor that a runtime waits on; of that runtime's thread.
+pub fn watched(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: an owned descriptor is open, and is the same, until it is dropped with what owns it.
+    Ok(unsafe { AsyncFd::register(fd) }?)
 }
 
 /// Keeps every page that this process has or gets in memory, from its first use on: what serves I/O must not wait for it.

@@ -6,7 +6,7 @@ use super::Control;
 use super::protocol::{Answer, Refusal, Request, Wish, refused};
 use super::trace::say;
 use super::view::View;
-use crate::plane::{Change, PlaneError};
+use crate::plane::PlaneError;
 use datapath::core::Input;
 use datapath::core::path::Admin as PathAdmin;
 use protocol::{PathId, VolumeId};
@@ -132,6 +132,10 @@ async fn attend(client: UnixStream, control: &Control) -> io::Result<()> {
     say(&mut write, &answer).await
 }
 
+fn refuse(e: PlaneError) -> Box<Answer> {
+    Box::new(refused(Refusal::Device, e.to_string()))
+}
+
 impl Control {
     pub(super) async fn carry_out(&self, request: Request) -> Answer {
         let done = match request {
@@ -141,8 +145,8 @@ impl Control {
                 Ok("stopping".into())
             }
             Request::Path { volume, path, to } => self.wish(&volume, &path, to).await,
-            Request::AddPath { volume, device } => self.add_path(&volume, device),
-            Request::RemovePath { volume, device } => self.remove_path(&volume, device),
+            Request::AddPath { volume, device } => self.add_path(&volume, &device),
+            Request::RemovePath { volume, device } => self.remove_path(&volume, &device),
             Request::FailQueued { volume } => self.fail_queued(&volume).await,
             // The one request with more than one answer.
             Request::Trace { .. } => return refused(Refusal::Request, "no trace here"),
@@ -166,31 +170,18 @@ impl Control {
     }
 
     /// Where the device is a path already, nothing changes.
-    fn add_path(&self, volume: &str, device: PathBuf) -> Result<String, Box<Answer>> {
+    fn add_path(&self, volume: &str, device: &Path) -> Result<String, Box<Answer>> {
         let (at, _) = self.volume(volume)?;
-        let change = Change::Add {
-            volume: at,
-            device: device.clone(),
-        };
-        let refuse = |e: PlaneError| Box::new(refused(Refusal::Device, e.to_string()));
-        let place = usize::from((self.change)(change).map_err(refuse)?);
-        let what = format!("{}: {} is a path", volume, device.display());
-        let mut names = self.names.write().unwrap_or_else(|e| e.into_inner());
-        let paths = &mut names.volumes[usize::from(at)].paths;
-        if paths.len() <= place {
-            paths.resize(place + 1, None);
-        }
-        paths[place] = Some(device);
-        Ok(what)
+        let place = self.devices.add(at, device).map_err(refuse)?;
+        self.name_path(at, place, device);
+        Ok(format!("{}: {} is a path", volume, device.display()))
     }
 
-    fn remove_path(&self, volume: &str, device: PathBuf) -> Result<String, Box<Answer>> {
+    fn remove_path(&self, volume: &str, device: &Path) -> Result<String, Box<Answer>> {
         let (at, _) = self.volume(volume)?;
-        let what = format!("{}: {} is no path any more", volume, device.display());
-        let change = Change::Remove { volume: at, device };
-        let refuse = |e: PlaneError| Box::new(refused(Refusal::Device, e.to_string()));
-        (self.change)(change).map_err(refuse)?;
-        Ok(what)
+        self.devices.remove(at, device).map_err(refuse)?;
+        let device = device.display();
+        Ok(format!("{volume}: {device} is no path any more"))
     }
 
     async fn wish(&self, volume: &str, path: &str, to: Wish) -> Result<String, Box<Answer>> {

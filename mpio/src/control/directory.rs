@@ -16,6 +16,8 @@ pub struct Entry {
     /// `/dev/ublkbN`.
     pub device: String,
     pub identity: String,
+    /// Its paths are whatever shows its identity, also what comes later.
+    pub finds_paths: bool,
     /// By the core's index; `None`: a place that is free.
     pub paths: Vec<Option<PathBuf>>,
 }
@@ -89,6 +91,7 @@ pub fn example() -> Directory {
             name: "db".into(),
             device: "/dev/ublkb0".into(),
             identity: "naa.50001".into(),
+            finds_paths: false,
             paths: [paths.to_vec(), vec![None]].concat(),
         }],
     }

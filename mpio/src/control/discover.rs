@@ -2,8 +2,8 @@
 //! reason, and prints the configuration that would serve it. The same search finds the paths of a volume that names only its identity.
 #![forbid(unsafe_code)]
 
+use super::disks::{Disk, disks};
 use super::status::size;
-use super::sysfs::{Disk, disks};
 use crate::config::{Config, Volume};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -194,6 +194,7 @@ pub fn fill(config: &mut Config, root: &Path) -> Result<(), NoPaths> {
             });
         }
         v.paths = free.iter().map(|d| d.device()).collect();
+        v.found = true;
     }
     Ok(())
 }
@@ -201,7 +202,7 @@ pub fn fill(config: &mut Config, root: &Path) -> Result<(), NoPaths> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::sysfs::tests::Host;
+    use crate::control::disks::tests::Host;
 
     fn host() -> Host {
         let host = Host::new();

@@ -7,6 +7,7 @@ pub mod admin;
 pub mod client;
 pub mod directory;
 pub mod discover;
+pub mod disks;
 pub mod hooks;
 pub mod http;
 pub mod links;
@@ -17,18 +18,19 @@ pub mod process;
 pub mod protocol;
 pub mod recover;
 pub mod status;
-pub mod sysfs;
 pub mod trace;
+pub mod uevent;
 pub mod view;
+pub mod watch;
 
-use crate::plane::{Change, PlaneError};
+use crate::plane::Devices;
 use crate::record::Recorder;
 use crate::seen::{Notebook, Shown, Snapshot};
-use datapath::core::Input;
+use datapath::core::{Event, Input};
 use directory::{Directory, NameError, Names};
 use http::Listen;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, RwLockReadGuard};
 use std::time::Duration;
@@ -64,8 +66,8 @@ pub struct Control {
     /// Whoever traces has it.
     pub recorder: tokio::sync::Mutex<Recorder>,
     pub stop: Sender<()>,
-    /// Adds a path to a volume, or takes one away; says which place among its paths it has, or had.
-    pub change: Box<dyn Fn(Change) -> Result<u16, PlaneError> + Send + Sync>,
+    /// The devices behind the volumes.
+    pub devices: Arc<dyn Devices>,
 }
 
 impl Control {
@@ -82,6 +84,17 @@ impl Control {
             Err(broken) => broken.into_inner().clone(),
         };
         self.shards.iter().map(latest).collect()
+    }
+
+    /// The volume's path at this place has this device from now on.
+    pub fn name_path(&self, volume: u16, place: u16, device: &Path) {
+        let mut names = self.names.write().unwrap_or_else(|e| e.into_inner());
+        let paths = &mut names.volumes[usize::from(volume)].paths;
+        let place = usize::from(place);
+        if paths.len() <= place {
+            paths.resize(place + 1, None);
+        }
+        paths[place] = Some(device.into());
     }
 
     pub fn tell(&self, volume: u16, input: Input) {
@@ -119,6 +132,7 @@ impl Control {
             if let Some(bound) = scrapes {
                 tokio::spawn(http::serve(bound, control.clone()));
             }
+            tokio::spawn(watch::Watch::new(control.clone(), Path::new("/")).run());
             control.attend(book).await;
         };
         std::thread::Builder::new()
@@ -139,6 +153,9 @@ impl Control {
             while let Some(note) = book.next() {
                 log.tell(now, &self.names(), &note);
                 hooks.note(&self.names(), &note);
+                if let Event::Resized { to, .. } = note.event {
+                    self.devices.resized(note.volume, to);
+                }
             }
             log.dropped(book.dropped());
             log.due(now);
@@ -155,8 +172,8 @@ impl Control {
 #[cfg(test)]
 pub mod tests {
     use super::*;
+    use crate::plane::{Notice, PlaneError};
     use crate::seen::Notes;
-    use std::path::Path;
     use std::sync::Mutex;
     use std::sync::mpsc::{self, Receiver};
 
@@ -203,6 +220,66 @@ pub mod tests {
         }
     }
 
+    /// What was asked of the devices.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub enum Asked {
+        Found(u16, PathBuf, bool),
+        Notice(Option<(u32, u32)>, Notice),
+        Resized(u16, u64),
+    }
+
+    /// Devices that do what they are told: a path that is added has the third place.
+    #[derive(Clone, Debug, Default)]
+    pub struct Fake(Arc<Mutex<Vec<Asked>>>);
+
+    impl Fake {
+        pub fn take(&self) -> Vec<Asked> {
+            std::mem::take(&mut *self.0.lock().unwrap())
+        }
+
+        fn note(&self, asked: Asked) {
+            self.0.lock().unwrap().push(asked);
+        }
+    }
+
+    impl Devices for Fake {
+        fn add(&self, _volume: u16, _device: &Path) -> Result<u16, PlaneError> {
+            Ok(2)
+        }
+
+        fn remove(&self, _volume: u16, device: &Path) -> Result<u16, PlaneError> {
+            let device = device.into();
+            Err(PlaneError::NoPath { device })
+        }
+
+        fn found(&self, volume: u16, device: &Path, new: bool) -> Result<Option<u16>, PlaneError> {
+            self.note(Asked::Found(volume, device.into(), new));
+            Ok(Some(2))
+        }
+
+        fn notice(&self, device: Option<(u32, u32)>, what: Notice) {
+            self.note(Asked::Notice(device, what));
+        }
+
+        fn resized(&self, volume: u16, blocks: u64) {
+            self.note(Asked::Resized(volume, blocks));
+        }
+    }
+
+    /// One that nobody runs, and its devices.
+    pub fn control() -> (Arc<Control>, Fake) {
+        let devices = Fake::default();
+        let control = Control {
+            names: Arc::new(directory::example().into()),
+            shards: Vec::new(),
+            hooks: hooks::Hooks::default(),
+            recorder: crate::record::pair().1.into(),
+            stop: mpsc::channel().0,
+            devices: Arc::new(devices.clone()),
+        };
+        (Arc::new(control), devices)
+    }
+
     pub fn daemon(socket: &Path) -> Daemon {
         daemon_with(socket, None)
     }
@@ -221,10 +298,7 @@ pub mod tests {
             hooks: hooks::Hooks::default(),
             recorder: recorder.into(),
             stop,
-            change: Box::new(|change| match change {
-                Change::Add { .. } => Ok(2),
-                Change::Remove { device, .. } => Err(PlaneError::NoPath { device }),
-            }),
+            devices: Arc::new(Fake::default()),
         };
         let guard = control.start(&admin, book, listen).unwrap();
         Daemon {

@@ -118,6 +118,7 @@ pub fn serve(config: &Config) -> Result<(), ServeError> {
         wwid: p.wwid.clone(),
         bytes: p.bytes,
         block_bytes: p.limits.block_bytes,
+        finds_paths: p.finds_paths,
     });
     let volumes = volumes.collect();
     let (tap, recorder) = record::pair();
@@ -133,10 +134,10 @@ pub fn serve(config: &Config) -> Result<(), ServeError> {
     let control = Control {
         names,
         shards: shards.iter().map(Running::end).collect(),
-        change: {
+        devices: {
             let outboxes = shards.iter().map(|s| s.outbox.clone()).collect();
-            let plane = Plane::new(keeper.clone(), outboxes, volumes, state, state_file.clone());
-            Box::new(move |change| plane.change(change))
+            let file = state_file.clone();
+            Arc::new(Plane::new(keeper.clone(), outboxes, volumes, state, file))
         },
         hooks: config.hooks.clone(),
         recorder: recorder.into(),
@@ -186,6 +187,7 @@ fn directory(config: &Config, plans: &[Plan], fronts: &[Front]) -> Directory {
         name: p.name.clone(),
         device: front.path(),
         identity: p.wwid.clone(),
+        finds_paths: p.finds_paths,
         paths: p.names(),
     };
     Directory {

@@ -30,6 +30,8 @@ pub struct Plan {
     pub name: String,
     pub depth: u16,
     pub devices: Vec<Device>,
+    /// They were found by the identity, as later ones are.
+    pub finds_paths: bool,
     pub wwid: String,
     pub bytes: u64,
     pub limits: Limits,
@@ -89,7 +91,8 @@ impl Plan {
             Err(ServeError::Volume { volume, what })
         };
         let device = format!("/dev/ublkb{} of a daemon that ended without order", left.id);
-        if (&self.wwid, self.bytes) != (&left.wwid, left.bytes) {
+        // More: it has grown since, and the core will find that its paths agree.
+        if self.wwid != left.wwid || self.bytes < left.bytes {
             return wrong(format!(
                 "{device} is \"{}\" with {} bytes, the paths now show \"{}\" with {}",
                 left.wwid, left.bytes, self.wwid, self.bytes
@@ -110,6 +113,7 @@ impl Plan {
         }
         Ok(Plan {
             depth: left.depth,
+            bytes: left.bytes,
             buffer_bytes: Some(left.buffer_bytes),
             queues: Some(left.queues),
             left: Some(left.id),
@@ -188,6 +192,7 @@ pub fn plan(v: &config::Volume) -> Result<Plan, ServeError> {
         queues: None,
         left: None,
         generation: 0,
+        finds_paths: v.found,
         devices,
     })
 }

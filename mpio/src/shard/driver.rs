@@ -441,8 +441,15 @@ impl Driver<'_> {
             (want, found) => {
                 let p = &mut self.v.paths[usize::from(told.path)];
                 p.asking &= want != Want::States;
-                // A device that is gone says so on the data path.
-                let Ok(found) = found else { return };
+                let Ok(found) = found else {
+                    // Its device was deleted, which is known before a command on it fails.
+                    if p.file.is_some() && !p.dead && p.is_gone() {
+                        p.dead = true;
+                        self.v.broken(told.path);
+                        self.let_go(told.path);
+                    }
+                    return;
+                };
                 if p.file.is_none() || p.dead {
                     return;
                 }

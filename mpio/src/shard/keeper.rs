@@ -5,7 +5,8 @@
 
 use super::inbox::{Message, Outbox};
 use crate::alua::Source;
-use crate::{device, sys};
+use crate::sysfs::Folder;
+use crate::{device, identity, sys};
 use protocol::{Access, Identity};
 use std::collections::VecDeque;
 use std::fs::{File, OpenOptions};
@@ -25,8 +26,10 @@ const IDLE_MAX: usize = 2;
 pub enum Want {
     /// The file, with all that is told of the device.
     Open,
-    /// Who it is; access as it was last told.
+    /// Who it is, and its size; access as it was last told.
     Look,
+    /// The same, after the kernel has asked the device for its size.
+    Rescan,
     /// Access now, because the core asked.
     States,
     /// Access now; told to the core where it changed.
@@ -54,6 +57,15 @@ pub struct Told {
     pub found: Result<Found, i32>,
 }
 
+/// What a device is to a volume.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Standing {
+    Path,
+    /// The operator took it away.
+    Removed,
+    Unknown,
+}
+
 #[derive(Debug)]
 struct Slot {
     volume: u16,
@@ -63,6 +75,8 @@ struct Slot {
     address: Option<PathBuf>,
     /// By the operator.
     removed: bool,
+    /// The numbers of the device that was opened last.
+    number: Option<(u32, u32)>,
     file: Weak<File>,
     asked: Vec<(u16, Want)>,
     busy: bool,
@@ -101,6 +115,7 @@ impl Keeper {
                     address: name.as_deref().and_then(device::address),
                     name,
                     removed: false,
+                    number: None,
                     file: Weak::new(),
                     asked: Vec::new(),
                     busy: false,
@@ -144,23 +159,35 @@ impl Keeper {
         self.call(inner);
     }
 
-    /// The slot for a device that is added: one that has its name, or its place, or never had a device, or whose device was removed and has
-    /// no command out any more.
+    /// Asks for all shards: of one device, by its numbers, or of each that is open.
+    pub fn notice(self: &Arc<Self>, number: Option<(u32, u32)>, want: Want) {
+        let shards = self.shards.len() as u16;
+        let mut inner = self.lock();
+        for at in 0..inner.slots.len() {
+            let slot = &inner.slots[at];
+            let meant = number.is_none() || slot.number == number;
+            if meant && slot.file.strong_count() > 0 {
+                inner.ask_for_all(at, shards, want);
+            }
+        }
+        self.call(inner);
+    }
+
+    /// The slot for a device that is added: one that has its name, or its place, or never had a device, or whose device was removed or is gone for
+    /// good, and has no command out any more.
     pub fn slot_for(&self, volume: u16, name: &Path) -> Option<u16> {
         let mut inner = self.lock();
         let address = device::address(name);
         let of_volume = |s: &Slot| s.volume == volume;
-        let same = |s: &Slot| {
-            of_volume(s)
-                && (s.name.as_deref() == Some(name)
-                    || (s.address.is_some() && s.address == address))
-        };
+        let same = |s: &Slot| of_volume(s) && s.is(name, address.as_deref());
         let unused = |s: &Slot| {
             of_volume(s) && (s.name.is_none() || s.removed && s.file.strong_count() == 0)
         };
+        let left = |s: &Slot| of_volume(s) && s.is_left();
         let slots = &mut inner.slots;
         let at = slots.iter().position(same);
-        let at = at.or_else(|| slots.iter().position(unused))?;
+        let at = at.or_else(|| slots.iter().position(unused));
+        let at = at.or_else(|| slots.iter().position(left))?;
         let slot = &mut slots[at];
         slot.name = Some(name.into());
         slot.address = address;
@@ -168,10 +195,32 @@ impl Keeper {
         Some(slot.path)
     }
 
+    /// A path keeps its standing under another name as long as its place on the bus is the same: but a new name is told as one.
+    pub fn standing(&self, volume: u16, name: &Path) -> Standing {
+        let inner = self.lock();
+        let address = device::address(name);
+        let has = |s: &&Slot| s.volume == volume && s.is(name, address.as_deref());
+        match inner.slots.iter().find(has) {
+            Some(s) if s.removed => Standing::Removed,
+            Some(s) if s.name.as_deref() == Some(name) && s.address == address => Standing::Path,
+            _ => Standing::Unknown,
+        }
+    }
+
     /// The slot that has this device, which is removed.
     pub fn remove(&self, volume: u16, name: &Path) -> Option<u16> {
         let mut inner = self.lock();
         let has = |s: &&mut Slot| s.volume == volume && s.name.as_deref() == Some(name);
+        let slot = inner.slots.iter_mut().find(has)?;
+        slot.removed = true;
+        Some(slot.path)
+    }
+
+    /// The same where another volume's device has the name or the place now; whatever comes may have the slot.
+    pub fn vacate(&self, volume: u16, name: &Path) -> Option<u16> {
+        let address = device::address(name);
+        let mut inner = self.lock();
+        let has = |s: &&mut Slot| s.volume == volume && s.is(name, address.as_deref());
         let slot = inner.slots.iter_mut().find(has)?;
         slot.removed = true;
         Some(slot.path)
@@ -240,13 +289,14 @@ impl Keeper {
             source: slot.source,
             access: slot.access,
             access_at: slot.access_at,
+            number: slot.number,
         };
         let (volume, path) = (slot.volume, slot.path);
         drop(inner);
-        let opens = asked.iter().any(|(_, want)| *want == Want::Open);
-        let now = [Want::States, Want::Sweep];
-        let states = asked.iter().any(|(_, want)| now.contains(want));
-        let found = job.run(opens, states);
+        let any = |wants: &[Want]| asked.iter().any(|(_, want)| wants.contains(want));
+        let opens = any(&[Want::Open]);
+        let (states, rescans) = (any(&[Want::States, Want::Sweep]), any(&[Want::Rescan]));
+        let found = job.run(opens, states, rescans);
         let file = found
             .as_ref()
             .map_or(Weak::new(), |f| Arc::downgrade(&f.file));
@@ -266,6 +316,7 @@ impl Keeper {
             slot.file = file;
         }
         slot.busy = false;
+        slot.number = job.number;
         (slot.source, slot.access, slot.access_at) = (job.source, job.access, job.access_at);
         if !slot.asked.is_empty() {
             inner.ready.push_back(at);
@@ -277,7 +328,33 @@ impl Keeper {
     }
 }
 
+impl Slot {
+    fn is(&self, name: &Path, address: Option<&Path>) -> bool {
+        self.name.as_deref() == Some(name)
+            || address.is_some() && self.address.as_deref() == address
+    }
+
+    /// Its device was open once (so nothing of a dead daemon is out on it), was given back, and there is none at its place.
+    fn is_left(&self) -> bool {
+        let gone = |name: &PathBuf| !name.exists();
+        let empty = |address: &PathBuf| device::at_address(address).is_none();
+        self.number.is_some()
+            && self.file.strong_count() == 0
+            && self.name.as_ref().is_none_or(gone)
+            && self.address.as_ref().is_none_or(empty)
+    }
+}
+
 impl Inner {
+    fn ask_for_all(&mut self, at: usize, shards: u16, want: Want) {
+        for shard in 0..shards {
+            if !self.slots[at].asked.contains(&(shard, want)) {
+                self.slots[at].asked.push((shard, want));
+            }
+        }
+        self.make_ready(at);
+    }
+
     fn find(&self, volume: u16, path: u16) -> Option<usize> {
         let is = |s: &Slot| (s.volume, s.path) == (volume, path);
         self.slots.iter().position(is)
@@ -296,12 +373,11 @@ impl Inner {
         }
         self.swept_at = Some(now);
         for at in 0..self.slots.len() {
-            let slot = &mut self.slots[at];
+            let slot = &self.slots[at];
             if slot.source == Source::None || slot.file.strong_count() == 0 || slot.busy {
                 continue;
             }
-            slot.asked.extend((0..shards).map(|s| (s, Want::Sweep)));
-            self.make_ready(at);
+            self.ask_for_all(at, shards, Want::Sweep);
         }
     }
 }
@@ -314,10 +390,11 @@ struct Job {
     source: Source,
     access: Option<Access>,
     access_at: Option<Instant>,
+    number: Option<(u32, u32)>,
 }
 
 impl Job {
-    fn run(&mut self, opens: bool, states: bool) -> Result<Found, i32> {
+    fn run(&mut self, opens: bool, states: bool, rescans: bool) -> Result<Found, i32> {
         let file = match self.file.take() {
             Some(file) if sys::size(&file) > 0 => file,
             // Its device is gone, and some shard has commands out on it.
@@ -329,8 +406,13 @@ impl Job {
             .metadata()
             .map_err(|e| e.raw_os_error().unwrap_or(libc::EIO))?;
         // Of the open file, not of its name.
-        let (major, minor) = (libc::major(meta.rdev()), libc::minor(meta.rdev()));
-        let sys = PathBuf::from(format!("/sys/dev/block/{major}:{minor}"));
+        let number = (libc::major(meta.rdev()), libc::minor(meta.rdev()));
+        self.number = Some(number);
+        let sys = Folder::of_number(number);
+        if rescans {
+            // NVMe has no such file: its controllers tell of a new size by themselves, and the kernel looks.
+            let _ = std::fs::write(sys.at("device/rescan"), "1");
+        }
         if opens {
             self.source = Source::of(&sys);
             self.access_at = None;
@@ -344,10 +426,10 @@ impl Job {
             }
             self.access_at = Some(Instant::now());
         }
-        let state = opens.then(|| File::open(sys.join("device/state")).ok());
+        let state = opens.then(|| File::open(sys.at("device/state")).ok());
         Ok(Found {
             state: state.flatten().map(Arc::new),
-            identity: device::wwid(&sys).map(|w| device::identity(&w)),
+            identity: identity::of(&sys).map(|w| device::identity(&w)),
             bytes: sys::size(&file),
             access: self.access,
             file,
@@ -414,5 +496,31 @@ mod tests {
             "it is free"
         );
         assert_eq!(keeper.remove(0, Path::new("/dev/b")), None);
+    }
+
+    #[test]
+    fn a_device_that_was_taken_away_is_known_and_one_that_is_gone_makes_room() {
+        let name = |n: &str| PathBuf::from(format!("/dev/there-is-no-{n}"));
+        let names = vec![vec![Some(name("a")), Some(name("b"))], vec![None]];
+        let keeper = Keeper::new(names, Vec::new());
+        assert_eq!(keeper.standing(0, &name("a")), Standing::Path);
+        assert_eq!(keeper.standing(1, &name("a")), Standing::Unknown);
+        keeper.remove(0, &name("a"));
+        assert_eq!(keeper.standing(0, &name("a")), Standing::Removed);
+        assert_eq!(keeper.slot_for(0, &name("a")), Some(0));
+        assert_eq!(keeper.slot_for(0, &name("c")), None, "none was ever open");
+        // What was open once and is gone, file and name, is not waited for.
+        keeper.lock().slots[1].number = Some((8, 16));
+        let file = Arc::new(tempfile::tempfile().unwrap());
+        keeper.lock().slots[1].file = Arc::downgrade(&file);
+        assert_eq!(keeper.slot_for(0, &name("c")), None, "a command may be out");
+        drop(file);
+        assert_eq!(keeper.slot_for(0, &name("c")), Some(1));
+        assert_eq!(keeper.vacate(0, &name("c")), Some(1));
+        assert_eq!(
+            keeper.slot_for(0, &name("d")),
+            Some(1),
+            "it is free at once"
+        );
     }
 }

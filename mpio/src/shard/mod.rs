@@ -14,7 +14,7 @@ mod pool;
 
 pub use driver::{Buffers, Links, SMALL_BYTES, VolumeIo};
 pub use inbox::{Inbox, Message, Outbox};
-pub use keeper::Keeper;
+pub use keeper::{Keeper, Standing, Want};
 pub use paths::BlockPath;
 pub use pool::Pool;
 

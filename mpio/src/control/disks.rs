@@ -2,7 +2,8 @@
 //! `/`, so that a test can lay out a host of its own.
 #![forbid(unsafe_code)]
 
-use crate::device;
+use crate::identity;
+use crate::sysfs::{Folder, names};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
@@ -24,28 +25,13 @@ pub struct Disk {
 
 impl Disk {
     pub fn device(&self) -> PathBuf {
-        // A slash in a device's name is an exclamation mark in sysfs.
-        Path::new("/dev").join(self.name.replace('!', "/"))
+        node(&self.name)
     }
 }
 
-fn text(file: PathBuf) -> Option<String> {
-    let text = std::fs::read_to_string(file).ok()?;
-    let text = text.trim();
-    (!text.is_empty()).then(|| text.to_string())
-}
-
-fn number(file: PathBuf) -> Option<u64> {
-    text(file)?.parse().ok()
-}
-
-fn names(folder: &Path) -> Vec<String> {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let mut names: Vec<String> = entries
-        .filter_map(|e| e.file_name().into_string().ok())
-        .collect();
-    names.sort();
-    names
+/// The node of a device by its name in sysfs, where a slash is an exclamation mark.
+pub fn node(name: &str) -> PathBuf {
+    Path::new("/dev").join(name.replace('!', "/"))
 }
 
 /// What is mounted or swapped on, by device number and by name of the device.
@@ -58,7 +44,8 @@ pub struct Used {
 impl Used {
     pub fn of(root: &Path) -> Used {
         let mut used = Used::default();
-        let mounts = text(root.join("proc/self/mountinfo")).unwrap_or_default();
+        let proc = Folder::new(root.join("proc"));
+        let mounts = proc.text("self/mountinfo").unwrap_or_default();
         for line in mounts.lines() {
             let words: Vec<&str> = line.split(' ').collect();
             let (Some(number), Some(at)) = (words.get(2), words.get(4)) else {
@@ -74,7 +61,7 @@ impl Used {
                 used.by_name.entry(source.into()).or_insert(how);
             }
         }
-        for line in text(root.join("proc/swaps")).unwrap_or_default().lines() {
+        for line in proc.text("swaps").unwrap_or_default().lines() {
             if let Some(device) = line.split_whitespace().next() {
                 used.by_name.insert(device.into(), "used as swap".into());
             }
@@ -82,42 +69,49 @@ impl Used {
         used
     }
 
-    fn how(&self, sys: &Path, name: &str) -> Option<String> {
-        let number = text(sys.join("dev"));
+    fn how(&self, sys: &Folder, name: &str) -> Option<String> {
+        let number = sys.text("dev");
         let by_number = number.and_then(|n| self.by_number.get(&n));
-        let device = Path::new("/dev").join(name.replace('!', "/"));
-        by_number.or_else(|| self.by_name.get(&device)).cloned()
+        by_number.or_else(|| self.by_name.get(&node(name))).cloned()
     }
 }
 
 /// Every disk that may be a path of something: real devices, whole, of this host.
 pub fn disks(root: &Path) -> Vec<Disk> {
-    let class = root.join("sys/class/block");
     let used = Used::of(root);
-    let all = names(&class);
+    let all = all(root);
     all.iter()
         .filter_map(|name| disk(root, name, &used, &all))
         .collect()
 }
 
+/// One of them, by its name in sysfs.
+pub fn one(root: &Path, name: &str) -> Option<Disk> {
+    disk(root, name, &Used::of(root), &all(root))
+}
+
+fn all(root: &Path) -> Vec<String> {
+    names(&root.join("sys/class/block"))
+}
+
 fn disk(root: &Path, name: &str, used: &Used, all: &[String]) -> Option<Disk> {
-    let sys = root.join("sys/class/block").join(name);
+    let sys = Folder::new(root.join("sys/class/block").join(name));
     // Made of others (dm, md, loop, ublk), a part of one, or hidden by the kernel: no path.
-    let real = sys.join("device").exists() && !sys.join("partition").exists();
-    if !real || number(sys.join("hidden")) == Some(1) || name.starts_with("sr") {
+    let real = sys.has("device") && !sys.has("partition");
+    if !real || sys.number("hidden") == Some(1) || name.starts_with("sr") {
         return None;
     }
-    let bytes = number(sys.join("size"))? << 9;
-    let words = ["device/vendor", "device/model"].map(|f| text(sys.join(f)));
-    let address = std::fs::canonicalize(sys.join("device")).ok();
-    let address = address.and_then(|p| Some(p.file_name()?.to_str()?.to_string()));
-    let transport = ["device/transport", "device/address"].map(|f| text(sys.join(f)));
+    let bytes = sys.number("size")? << 9;
+    let words = ["device/vendor", "device/model"].map(|f| sys.text(f));
+    let address = sys.below("device").real();
+    let address = address.and_then(|a| Some(a.name()?.to_string()));
+    let transport = ["device/transport", "device/address"].map(|f| sys.text(f));
     let transport: Vec<String> = transport.into_iter().flatten().collect();
     Some(Disk {
         name: name.into(),
         bytes,
-        block_bytes: number(sys.join("queue/logical_block_size")).unwrap_or(512),
-        identity: device::wwid(&sys),
+        block_bytes: sys.number("queue/logical_block_size").unwrap_or(512),
+        identity: identity::of(&sys),
         model: words.into_iter().flatten().collect::<Vec<_>>().join(" "),
         address: match transport.is_empty() {
             true => address.unwrap_or_default(),
@@ -130,7 +124,7 @@ fn disk(root: &Path, name: &str, used: &Used, all: &[String]) -> Option<Disk> {
 /// The first reason against taking a disk.
 fn in_use(
     root: &Path,
-    sys: &Path,
+    sys: &Folder,
     name: &str,
     bytes: u64,
     used: &Used,
@@ -139,7 +133,7 @@ fn in_use(
     if bytes == 0 {
         return Some("has no medium, or no size".into());
     }
-    if number(sys.join("ro")) == Some(1) {
+    if sys.number("ro") == Some(1) {
         return Some("is read-only".into());
     }
     if let Some(below) = native_multipath(name, all) {
@@ -153,13 +147,12 @@ fn in_use(
     if let Some(by) = holder(root, sys) {
         return Some(format!("held by {by}"));
     }
-    let parts = names(sys);
-    let parts = parts
-        .iter()
-        .filter(|n| sys.join(n).join("partition").exists());
-    for part in parts {
-        let below = sys.join(part);
-        if let Some(how) = used.how(&below, part) {
+    for part in sys.names() {
+        let below = sys.below(&part);
+        if !below.has("partition") {
+            continue;
+        }
+        if let Some(how) = used.how(&below, &part) {
             return Some(format!("its partition {part} is {how}"));
         }
         if let Some(by) = holder(root, &below) {
@@ -169,10 +162,10 @@ fn in_use(
     None
 }
 
-fn holder(root: &Path, sys: &Path) -> Option<String> {
-    let by = names(&sys.join("holders")).into_iter().next()?;
-    let known = text(root.join("sys/class/block").join(&by).join("dm/name"));
-    Some(match known {
+fn holder(root: &Path, sys: &Folder) -> Option<String> {
+    let by = sys.below("holders").names().into_iter().next()?;
+    let holder = Folder::new(root.join("sys/class/block").join(&by));
+    Some(match holder.text("dm/name") {
         Some(known) => format!("{by} ({known})"),
         None => by,
     })
