@@ -1,9 +1,10 @@
 //! Access states of a device, as the kernel knows them (`access_state`, `ana_state` in sysfs) or as the array tells them (SCSI
-//! REPORT TARGET PORT GROUPS, SPC-5 6.38). The second is a command on the path, and may take as long as the path does.
+//! REPORT TARGET PORT GROUPS, SPC-5 6.38; the ANA log page of NVMe). The second is a command on the path, and may take as long as the
+//! path does.
 #![forbid(unsafe_code)]
 
-use crate::sys;
 use crate::sysfs::Folder;
+use crate::{nvme, sys};
 use protocol::Access;
 use std::fs::File;
 
@@ -19,10 +20,13 @@ pub enum Source {
     Sysfs(&'static str),
     /// The array is asked; the device is in this target port group.
     Array { group: u16 },
+    /// The controller is asked for this namespace.
+    Controller { nsid: u32 },
 }
 
 impl Source {
-    pub fn of(sys: &Folder) -> Source {
+    /// `file` is the open device: whether a controller has such states only it can say.
+    pub fn of(sys: &Folder, file: &File) -> Source {
         for file in ["device/access_state", "ana_state"] {
             if sys
                 .text(file)
@@ -30,6 +34,12 @@ impl Source {
             {
                 return Source::Sysfs(file);
             }
+        }
+        if let Some(nsid) = sys.number("nsid") {
+            return match nvme::has_ana(file) {
+                true => Source::Controller { nsid: nsid as u32 },
+                false => Source::None,
+            };
         }
         let inquiry = sys.bytes("device/inquiry").unwrap_or_default();
         // TPGS: implicit, explicit, or both.
@@ -48,6 +58,7 @@ impl Source {
         match self {
             Source::None => None,
             Source::Sysfs(name) => access_of(&sys.text(name)?),
+            Source::Controller { nsid } => nvme::access(file, nsid),
             Source::Array { group } => {
                 let mut command = [0u8; 12];
                 command[0] = 0xa3;
@@ -147,19 +158,19 @@ mod tests {
     fn what_sysfs_says_is_taken_before_the_array_is_asked() {
         let folder = tempfile::tempdir().unwrap();
         let sys = &Folder::new(folder.path());
-        assert_eq!(Source::of(sys), Source::None);
+        let any = tempfile::tempfile().unwrap();
+        assert_eq!(Source::of(sys, &any), Source::None);
         std::fs::create_dir(sys.at("device")).unwrap();
         let mut inquiry = [0u8; 36];
         inquiry[5] = 0x10;
         std::fs::write(sys.at("device/inquiry"), inquiry).unwrap();
-        assert_eq!(Source::of(sys), Source::None, "no group is known");
+        assert_eq!(Source::of(sys, &any), Source::None, "no group is known");
         let page = [0, 0x83, 0, 8, 0x61, 0x15, 0, 4, 0, 0, 0, 7];
         std::fs::write(sys.at("device/vpd_pg83"), page).unwrap();
-        assert_eq!(Source::of(sys), Source::Array { group: 7 });
+        assert_eq!(Source::of(sys, &any), Source::Array { group: 7 });
         std::fs::write(sys.at("device/access_state"), "standby\n").unwrap();
-        let source = Source::of(sys);
+        let source = Source::of(sys, &any);
         assert_eq!(source, Source::Sysfs("device/access_state"));
-        let any = File::open(sys.at("device/inquiry")).unwrap();
         assert_eq!(source.read(sys, &any), Some(Access::Inaccessible));
     }
 }

@@ -8,6 +8,7 @@ mod device;
 pub mod front;
 mod generate;
 mod identity;
+mod nvme;
 mod plane;
 mod record;
 pub mod run;

@@ -1,4 +1,4 @@
-//! The few calls that the standard library does not have: the size of an open block device, a SCSI command by SG_IO, an
+//! The few calls that the standard library does not have: the size of an open block device, a SCSI command by SG_IO, an NVMe admin command, an
 //! event counter that wakes a ring, a descriptor that a runtime waits on.
 
 use std::fs::File;
@@ -87,6 +87,58 @@ pub fn scsi_read(
     }
     let came = data.len() as i64 - i64::from(header.residual);
     Ok(came.clamp(0, data.len() as i64) as usize)
+}
+
+const NVME_ADMIN: libc::c_ulong = 0xc048_4e41;
+
+/// `struct nvme_admin_cmd` (`linux/nvme_ioctl.h`), without what is not used.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NvmeAdmin {
+    opcode: u8,
+    flags: u8,
+    reserved: u16,
+    nsid: u32,
+    cdw2: u32,
+    cdw3: u32,
+    metadata: u64,
+    data: u64,
+    metadata_bytes: u32,
+    data_bytes: u32,
+    cdw10: u32,
+    cdw11: u32,
+    cdw12: u32,
+    cdw13: u32,
+    cdw14: u32,
+    cdw15: u32,
+    timeout_ms: u32,
+    result: u32,
+}
+
+impl NvmeAdmin {
+    pub fn new(opcode: u8, nsid: u32, cdw10: u32, cdw11: u32, timeout_ms: u32) -> NvmeAdmin {
+        NvmeAdmin {
+            opcode,
+            nsid,
+            cdw10,
+            cdw11,
+            timeout_ms,
+            ..NvmeAdmin::default()
+        }
+    }
+}
+
+/// An admin command for the controller behind a device, its own or a namespace's; the status that it answered with, 0 for success. `data` go
+/// the way that the opcode says. Blocks until it is answered or its time is over.
+pub fn nvme_admin(file: &File, mut command: NvmeAdmin, data: &mut [u8]) -> io::Result<u16> {
+    command.data = data.as_mut_ptr() as u64;
+    command.data_bytes = data.len() as u32;
+    // SAFETY: the command names memory of the length beside it, which outlives this blocking call.
+    let done = unsafe { libc::ioctl(file.as_raw_fd(), NVME_ADMIN, &raw mut command) };
+    match done {
+        status @ 0.. => Ok(status as u16),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
 /// A counter that a ring reads and any thread raises.

@@ -17,6 +17,7 @@ pub mod preflight;
 pub mod process;
 pub mod protocol;
 pub mod recover;
+pub mod register;
 pub mod status;
 pub mod trace;
 pub mod uevent;
@@ -144,7 +145,7 @@ impl Control {
     /// What the shards have to tell.
     async fn attend(&self, book: Notebook) {
         let mut log = log::Log::default();
-        let mut hooks = hooks::Runner::new(self.hooks.clone());
+        let mut registrar = register::Registrar::new(self.hooks.clone(), Path::new("/"));
         let mut watchdog = process::Watchdog::new(std::time::Instant::now());
         let mut every = tokio::time::interval(NOTES_EVERY);
         every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -152,7 +153,7 @@ impl Control {
             let now = every.tick().await.into_std();
             while let Some(note) = book.next() {
                 log.tell(now, &self.names(), &note);
-                hooks.note(&self.names(), &note);
+                registrar.note(now, &self.names(), &note);
                 if let Event::Resized { to, .. } = note.event {
                     self.devices.resized(note.volume, to);
                 }

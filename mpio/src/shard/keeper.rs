@@ -414,7 +414,7 @@ impl Job {
             let _ = std::fs::write(sys.at("device/rescan"), "1");
         }
         if opens {
-            self.source = Source::of(&sys);
+            self.source = Source::of(&sys, &file);
             self.access_at = None;
         }
         if opens || states && self.access_at.is_none_or(|at| at.elapsed() > FRESH) {
