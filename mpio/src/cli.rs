@@ -46,6 +46,10 @@ pub enum Command {
     Serve {
         #[arg(long, default_value = CONFIG, value_name = "FILE")]
         config: PathBuf,
+        /// Take the volumes over from the daemon that serves them now, of this or another version, without an error to any program; it
+        /// goes on where this one cannot serve
+        #[arg(long)]
+        take_over: bool,
     },
     /// What a running daemon serves, and the state of each path
     Status {

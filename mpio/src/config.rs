@@ -31,6 +31,8 @@ pub struct Daemon {
     pub socket: PathBuf,
     /// Keep the daemon's memory from being swapped out.
     pub lock_memory: bool,
+    /// Serve also on a kernel that is known to panic or hang (`kernel.rs`), because this one was mended.
+    pub any_kernel: bool,
     /// Threads that serve I/O: each has a queue of every volume. Without it, one for each two CPUs, four at most.
     pub shards: Option<u16>,
 }
@@ -52,6 +54,7 @@ impl Default for Daemon {
             socket: PathBuf::from("/run/mpio.sock"),
             shards: None,
             lock_memory: true,
+            any_kernel: false,
         }
     }
 }

@@ -5,21 +5,25 @@ use crate::device::Limits;
 use io_uring::{opcode, squeue, types};
 use libublk::ctrl::{UblkCtrl, UblkCtrlBuilder};
 use libublk::io::UblkDev;
-use libublk::{UblkFlags, sys};
+use libublk::{UblkError, UblkFlags, sys};
 use protocol::Op;
 use std::sync::Arc;
 
 #[derive(Debug, thiserror::Error)]
 pub enum FrontError {
-    #[error("{step}: {source}; is the module ublk_drv loaded, and is this root?")]
+    #[error("{step}: {source}{}", hint(source))]
     Ublk {
         step: &'static str,
-        source: libublk::UblkError,
+        source: std::io::Error,
     },
     #[error(
         "the kernel gave the device flags {got:#x}, without {missing:#x} (recovery after a crash); Linux 6.12 or newer has them"
     )]
     Flags { got: u64, missing: u64 },
+    #[error(
+        "the kernel cannot resize a device that is served (UBLK_F_UPDATE_SIZE, Linux 6.16): the volume's new size takes effect when the daemon is stopped and started"
+    )]
+    NoResize,
     #[error("mapping the descriptors of queue {queue}: {source}")]
     Map { queue: u16, source: std::io::Error },
 }
@@ -44,8 +48,65 @@ pub struct Wanted {
 /// The device outlives its daemon, and what was not answered is asked of the next one again.
 const RECOVERY: u64 = (sys::UBLK_F_USER_RECOVERY | sys::UBLK_F_USER_RECOVERY_REISSUE) as u64;
 
+/// What the driver has (`UBLK_F_…`), where there is one that knows the question.
+pub fn features() -> Option<u64> {
+    std::path::Path::new("/dev/ublk-control")
+        .exists()
+        .then(UblkCtrl::get_features)
+        .flatten()
+}
+
+/// What this daemon has use for, of what the kernel has.
+fn useful() -> u64 {
+    let wanted = u64::from(sys::UBLK_F_QUIESCE | sys::UBLK_F_UPDATE_SIZE);
+    features().map_or(0, |has| has & wanted)
+}
+
+/// The device has another size from now on, while it is served.
+pub fn resize(id: i32, bytes: u64) -> Result<(), FrontError> {
+    if features().is_none_or(|has| has & u64::from(sys::UBLK_F_UPDATE_SIZE) == 0) {
+        return Err(FrontError::NoResize);
+    }
+    let ctrl = UblkCtrl::new_simple(id).map_err(failed("finding the device"))?;
+    done("resizing the device", ctrl.update_size(bytes))
+}
+
+/// What to do about it.
+fn hint(e: &std::io::Error) -> &'static str {
+    match e.raw_os_error() {
+        Some(libc::EPERM | libc::EACCES) => "; making ublk devices needs root (CAP_SYS_ADMIN)",
+        Some(libc::ENOENT | libc::ENXIO) => "; is the module ublk_drv loaded? `modprobe ublk_drv`",
+        Some(libc::EBUSY) => {
+            "; another process still has the device: a daemon whose last command is not back, or one that lives; wait for it, or stop it"
+        }
+        Some(libc::ENODEV | libc::EINVAL) => "; the kernel's log (dmesg) may say more",
+        Some(libc::ENOSPC) => {
+            "; the kernel allows no more ublk devices: see /sys/module/ublk_drv/parameters/ublks_max"
+        }
+        _ => "",
+    }
+}
+
 fn failed(step: &'static str) -> impl Fn(libublk::UblkError) -> FrontError {
-    move |source| FrontError::Ublk { step, source }
+    move |e| {
+        let source = match e {
+            UblkError::UringIOError(e) | UblkError::OtherError(e) => {
+                std::io::Error::from_raw_os_error(e.abs())
+            }
+            UblkError::IOError(e) => e,
+            other => std::io::Error::other(other.to_string()),
+        };
+        FrontError::Ublk { step, source }
+    }
+}
+
+/// libublk takes "busy" for an answer.
+fn done(step: &'static str, result: Result<i32, UblkError>) -> Result<(), FrontError> {
+    match result {
+        Ok(n) if n < 0 => Err(failed(step)(UblkError::UringIOError(n))),
+        Ok(_) => Ok(()),
+        Err(e) => Err(failed(step)(e)),
+    }
 }
 
 impl Front {
@@ -56,7 +117,7 @@ impl Front {
             .nr_queues(wanted.queues)
             .depth(wanted.depth)
             .io_buf_bytes(wanted.buffer_bytes)
-            .ctrl_flags(RECOVERY)
+            .ctrl_flags(RECOVERY | useful())
             .dev_flags(match wanted.recover {
                 Some(_) => UblkFlags::UBLK_DEV_F_RECOVER_DEV,
                 None => UblkFlags::UBLK_DEV_F_ADD_DEV,
@@ -88,9 +149,8 @@ impl Front {
     /// Begins to take a device over that a dead daemon left. Waits while the kernel still takes that daemon apart.
     pub fn recover(id: i32) -> Result<(), FrontError> {
         let old = UblkCtrl::new_simple(id).map_err(failed("finding the device that is left"))?;
-        old.start_user_recover()
-            .map(|_| ())
-            .map_err(failed("starting the recovery of the device that is left"))
+        let step = "starting the recovery of the device that is left";
+        done(step, old.start_user_recover())
     }
 
     /// What the thread that will serve the queue calls first; returns its id for `configure`.
@@ -99,14 +159,29 @@ impl Front {
     }
 
     pub fn configure(&self, queue: u16, tid: libc::pid_t) -> Result<(), FrontError> {
-        let done = self.ctrl.configure_queue(&self.dev, queue, tid);
-        done.map(|_| ()).map_err(failed("configuring a queue"))
+        let configured = self.ctrl.configure_queue(&self.dev, queue, tid);
+        done("configuring a queue", configured)
     }
 
     /// Makes `/dev/ublkbN` appear. Blocks until every queue has fetched, and reads partitions through them.
     pub fn start(&self) -> Result<(), FrontError> {
-        let done = self.ctrl.start_dev(&self.dev);
-        done.map(|_| ()).map_err(failed("starting the device"))
+        done("starting the device", self.ctrl.start_dev(&self.dev))
+    }
+
+    /// Whether the kernel can hold new requests back while one daemon goes and another comes.
+    pub fn can_quiesce(&self) -> bool {
+        self.ctrl.dev_info().flags & u64::from(sys::UBLK_F_QUIESCE) != 0
+    }
+
+    /// New requests wait in the kernel and are nobody's until a daemon takes the device over; what is out has so long to come back. There
+    /// is no way back but such a taking over. From any thread.
+    pub fn quiesce(id: i32, within: std::time::Duration) -> Result<(), FrontError> {
+        let ctrl = UblkCtrl::new_simple(id).map_err(failed("finding the device"))?;
+        match ctrl.quiesce_dev(within.as_millis().max(1) as u64) {
+            // Something is still out: the device takes nothing new, and the shards wait for it.
+            Ok(n) if n == -libc::EBUSY => Ok(()),
+            other => done("quiescing the device", other),
+        }
     }
 
     pub fn id(&self) -> i32 {
@@ -119,29 +194,21 @@ impl Front {
 
     /// `/dev/ublkbN` goes; what is outstanding ends first, and the queue is told to abort.
     pub fn stop(&self) -> Result<(), FrontError> {
-        self.ctrl
-            .stop_dev()
-            .map(|_| ())
-            .map_err(failed("stopping the device"))
+        done("stopping the device", self.ctrl.stop_dev())
     }
 
     /// Only after the queue's mapping is gone: the kernel waits for the last user of `/dev/ublkcN`.
     pub fn delete(self) -> Result<(), FrontError> {
         drop(self.dev);
-        self.ctrl
-            .del_dev()
-            .map(|_| ())
-            .map_err(failed("deleting the device"))
+        done("deleting the device", self.ctrl.del_dev())
     }
 }
 
 /// Takes away a device that a dead daemon left: what waits on it fails.
 pub fn give_up(id: i32) -> Result<(), FrontError> {
     let old = UblkCtrl::new_simple(id).map_err(failed("finding the device that is left"))?;
-    old.kill_dev().map_err(failed("stopping the device"))?;
-    old.del_dev()
-        .map(|_| ())
-        .map_err(failed("deleting the device"))
+    done("stopping the device", old.kill_dev())?;
+    done("deleting the device", old.del_dev())
 }
 
 /// What the kernel may ask at once, and how: the paths' own limits, stacked.

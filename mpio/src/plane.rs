@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use crate::device::{Device, DeviceError};
+use crate::front::{self, FrontError};
 use crate::shard::{Keeper, Message, Outbox, Standing, Want};
 use crate::state::{State, StateError};
 use std::path::{Path, PathBuf};
@@ -92,7 +93,7 @@ pub struct Plane {
     volumes: Vec<Served>,
     /// The bytes of each volume now.
     sizes: Vec<AtomicU64>,
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
     file: PathBuf,
 }
 
@@ -109,7 +110,7 @@ impl Plane {
             shards,
             sizes: volumes.iter().map(|v| v.bytes.into()).collect(),
             volumes,
-            state: Mutex::new(state),
+            state: Arc::new(Mutex::new(state)),
             file,
         }
     }
@@ -208,6 +209,87 @@ impl Devices for Plane {
     fn resized(&self, volume: u16, blocks: u64) {
         let at = usize::from(volume);
         let bytes = blocks * u64::from(self.volumes[at].block_bytes);
-        self.sizes[at].store(bytes, Ordering::Relaxed);
+        // Every shard tells of it.
+        if self.sizes[at].swap(bytes, Ordering::Relaxed) == bytes {
+            return;
+        }
+        let (state, file) = (self.state.clone(), self.file.clone());
+        let resize = move || resize(&state, &file, at, bytes, front::resize);
+        let thread = std::thread::Builder::new().name("resize".into());
+        if let Err(e) = thread.spawn(resize) {
+            tracing::error!("starting a thread that resizes a device: {e}");
+        }
+    }
+}
+/// `/dev/ublkbN` gets the volume's size, and a successor is told which one it has. A device that is not started yet is asked again.
+fn resize(
+    state: &Mutex<State>,
+    file: &Path,
+    at: usize,
+    bytes: u64,
+    set: impl Fn(i32, u64) -> Result<(), FrontError>,
+) {
+    let lock = || state.lock().unwrap_or_else(|e| e.into_inner());
+    let (id, was) = {
+        let left = &lock().volumes[at];
+        (left.id, left.bytes)
+    };
+    if was == bytes {
+        return;
+    }
+    for _ in 0..RESIZE_TRIES {
+        match set(id, bytes) {
+            Ok(()) => {
+                tracing::info!("/dev/ublkb{id} has {bytes} bytes now, {was} before");
+                let mut state = lock();
+                state.volumes[at].bytes = bytes;
+                if let Err(e) = state.write(file) {
+                    tracing::error!("{e}; a successor will not know the new size");
+                }
+                return;
+            }
+            Err(e @ FrontError::NoResize) => return tracing::warn!("/dev/ublkb{id}: {e}"),
+            Err(e) => {
+                tracing::warn!("/dev/ublkb{id} does not get the new size yet: {e}");
+                std::thread::sleep(RESIZE_AGAIN);
+            }
+        }
+    }
+    tracing::error!("/dev/ublkb{id} keeps its {was} bytes");
+}
+
+const RESIZE_TRIES: u32 = 10;
+const RESIZE_AGAIN: std::time::Duration = std::time::Duration::from_millis(500);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+
+    #[test]
+    fn a_new_size_is_set_and_written_down_where_the_kernel_can() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("state.json");
+        let volumes = vec![crate::state::left(7)];
+        let state = Mutex::new(State { volumes });
+        let (large, tries) = (2u64 << 30, Cell::new(0));
+        resize(&state, &file, 0, large, |_, _| Err(FrontError::NoResize));
+        assert_eq!(state.lock().unwrap().volumes[0].bytes, 1 << 30);
+        assert!(!file.exists());
+        // Not started yet at the first try.
+        resize(&state, &file, 0, large, |id, bytes| {
+            assert_eq!((id, bytes), (7, large));
+            tries.set(tries.get() + 1);
+            let source = std::io::Error::from_raw_os_error(libc::ENODEV);
+            let step = "resizing the device";
+            (tries.get() > 1)
+                .then_some(())
+                .ok_or(FrontError::Ublk { step, source })
+        });
+        assert_eq!(tries.get(), 2);
+        assert_eq!(state.lock().unwrap().volumes[0].bytes, large);
+        let text = std::fs::read_to_string(&file).unwrap();
+        assert!(text.contains("2147483648"), "{text}");
+        resize(&state, &file, 0, large, |_, _| panic!("it has that size"));
     }
 }

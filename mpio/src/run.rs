@@ -8,6 +8,7 @@ use crate::control::protocol::{Answer, Request, Wish};
 use crate::control::trace::Iolog;
 use crate::control::view::View;
 use crate::control::{discover, log, preflight, process, recover, status};
+use crate::kernel::Kernel;
 use crate::{generate, serve};
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, Write};
@@ -53,6 +54,7 @@ impl RunError {
             RunError::NothingFound => 4,
             RunError::Client(e) => e.exit_code(),
             RunError::Recover(e) => e.exit_code(),
+            RunError::Serve(e) => e.exit_code(),
             _ => 1,
         }
     }
@@ -64,13 +66,13 @@ const STOP_WITHIN: Duration = Duration::from_secs(120);
 pub fn run(command: Command) -> Result<(), RunError> {
     match command {
         Command::CheckConfig { config, json } => check_config(&config, json),
-        Command::Serve { config } => {
+        Command::Serve { config, take_over } => {
             let mut config = Config::load(&config)?;
-            preflight::look()?;
-            discover::fill(&mut config, Path::new("/"))?;
             log::init();
+            preflight::look(config.daemon.any_kernel)?;
+            discover::fill(&mut config, Path::new("/"))?;
             process::prepare(config.daemon.lock_memory);
-            Ok(serve::serve(&config)?)
+            Ok(serve::serve(&config, take_over)?)
         }
         Command::Status { volume, ask } => {
             let view = view(&ask, volume.as_deref())?;
@@ -108,16 +110,17 @@ pub fn run(command: Command) -> Result<(), RunError> {
 fn check_config(file: &Path, json: bool) -> Result<(), RunError> {
     let config = Config::load(file)?;
     let volumes = config.volumes.len();
+    let kernel = Kernel::running();
     print(&match json {
         true => {
             let names = config.volumes.iter().map(|v| v.name.as_str());
             let names: Vec<&str> = names.collect();
             format!(
                 "{}\n",
-                serde_json::json!({ "file": file, "volumes": names })
+                serde_json::json!({ "file": file, "volumes": names, "kernel": kernel })
             )
         }
-        false => format!("{}: {volumes} volumes\n", file.display()),
+        false => format!("{}: {volumes} volumes\n{}", file.display(), kernel.text()),
     })
 }
 

@@ -85,22 +85,23 @@ impl State {
 }
 
 #[cfg(test)]
+pub fn left(id: i32) -> Left {
+    Left {
+        name: "db".into(),
+        id,
+        generation: 3,
+        wwid: "naa.5".into(),
+        queues: 2,
+        depth: 64,
+        buffer_bytes: 1 << 17,
+        bytes: 1 << 30,
+        paths: vec!["/dev/sda".into()],
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
-
-    fn left(id: i32) -> Left {
-        Left {
-            name: "db".into(),
-            id,
-            generation: 3,
-            wwid: "naa.5".into(),
-            queues: 2,
-            depth: 64,
-            buffer_bytes: 1 << 17,
-            bytes: 1 << 30,
-            paths: vec!["/dev/sda".into()],
-        }
-    }
 
     #[test]
     fn devices_that_are_gone_are_forgotten() {

@@ -157,13 +157,3 @@ pub fn watched(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     // SAFETY: an owned descriptor is open, and is the same, until it is dropped with what owns it.
     Ok(unsafe { AsyncFd::register(fd) }?)
 }
-
-/// Keeps every page that this process has or gets in memory, from its first use on: what serves I/O must not wait for it.
-pub fn lock_memory() -> io::Result<()> {
-    const MCL_ONFAULT: i32 = 4;
-    // SAFETY: no pointer.
-    match unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE | MCL_ONFAULT) } {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
-    }
-}

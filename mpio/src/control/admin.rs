@@ -6,6 +6,7 @@ use super::Control;
 use super::protocol::{Answer, Refusal, Request, Wish, refused};
 use super::trace::say;
 use super::view::View;
+use crate::handover::{Asked, Word};
 use crate::plane::PlaneError;
 use datapath::core::Input;
 use datapath::core::path::Admin as PathAdmin;
@@ -47,7 +48,8 @@ fn hint(e: &io::Error) -> &'static str {
 
 /// The socket as long as it stands.
 pub struct Admin {
-    socket: PathBuf,
+    /// Where it stands; `None`: another daemon has put its own there.
+    file: Option<PathBuf>,
     listener: std::os::unix::net::UnixListener,
 }
 
@@ -59,24 +61,54 @@ impl Admin {
                 socket: socket.into(),
             });
         }
+        Admin::stand(socket)
+    }
+
+    /// One that stands beside the socket of a daemon that serves, until it takes its place (`publish`).
+    pub fn beside(socket: &Path) -> Result<Admin, AdminError> {
+        Admin::stand(&socket.with_extension("next"))
+    }
+
+    fn stand(file: &Path) -> Result<Admin, AdminError> {
         let bind = || {
-            match std::fs::remove_file(socket) {
+            match std::fs::remove_file(file) {
                 Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
                 _ => {}
             }
-            let listener = std::os::unix::net::UnixListener::bind(socket)?;
-            std::fs::set_permissions(socket, std::fs::Permissions::from_mode(0o600))?;
+            let listener = std::os::unix::net::UnixListener::bind(file)?;
+            std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600))?;
             listener.set_nonblocking(true)?;
             Ok(listener)
         };
         let listener = bind().map_err(|source| AdminError::Bind {
-            socket: socket.into(),
+            socket: file.into(),
             source,
         })?;
         Ok(Admin {
-            socket: socket.into(),
+            file: Some(file.into()),
             listener,
         })
+    }
+
+    pub fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
+    }
+
+    /// Whoever asks at the socket is answered here from now on.
+    pub fn publish(&mut self, socket: &Path) -> Result<(), AdminError> {
+        if let Some(file) = &self.file {
+            std::fs::rename(file, socket).map_err(|source| AdminError::Bind {
+                socket: socket.into(),
+                source,
+            })?;
+        }
+        self.file = Some(socket.into());
+        Ok(())
+    }
+
+    /// Another daemon has put its own in its place.
+    pub fn leave(mut self) {
+        self.file = None;
     }
 
     pub fn listener(&self) -> io::Result<std::os::unix::net::UnixListener> {
@@ -86,7 +118,9 @@ impl Admin {
 
 impl Drop for Admin {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.socket);
+        if let Some(file) = &self.file {
+            let _ = std::fs::remove_file(file);
+        }
     }
 }
 
@@ -123,6 +157,23 @@ async fn attend(client: UnixStream, control: &Control) -> io::Result<()> {
         return say(&mut write, &refused(Refusal::Permission, what)).await;
     }
     let answer = match serde_json::from_str(&line) {
+        Ok(Request::TakeOver {
+            protocol,
+            version,
+            volumes,
+        }) => {
+            let stream = read.into_inner().into_inner().reunite(write);
+            let stream = stream.map_err(io::Error::other)?.into_std()?;
+            stream.set_nonblocking(false)?;
+            // The main thread speaks with it.
+            let _ = control.words.send(Word::HandOver(Asked {
+                stream,
+                protocol,
+                version,
+                volumes,
+            }));
+            return Ok(());
+        }
         Ok(Request::Trace { volume }) => {
             return control.trace(&volume, &mut read, &mut write).await;
         }
@@ -141,15 +192,17 @@ impl Control {
         let done = match request {
             Request::Status => return Answer::Status(self.view()),
             Request::Stop => {
-                let _ = self.stop.send(());
+                let _ = self.words.send(Word::Stop);
                 Ok("stopping".into())
             }
             Request::Path { volume, path, to } => self.wish(&volume, &path, to).await,
             Request::AddPath { volume, device } => self.add_path(&volume, &device),
             Request::RemovePath { volume, device } => self.remove_path(&volume, &device),
             Request::FailQueued { volume } => self.fail_queued(&volume).await,
-            // The one request with more than one answer.
-            Request::Trace { .. } => return refused(Refusal::Request, "no trace here"),
+            // Those that are more than a question and an answer.
+            Request::Trace { .. } | Request::TakeOver { .. } | Request::Taken => {
+                return refused(Refusal::Request, "no such request here");
+            }
             Request::TakeSize { volume } => self.take_size(&volume).await,
         };
         match done {

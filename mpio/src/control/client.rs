@@ -53,6 +53,7 @@ impl ClientError {
 }
 
 /// A connection on which one request was sent.
+#[derive(Debug)]
 pub struct Talk {
     socket: PathBuf,
     lines: BufReader<UnixStream>,
@@ -60,20 +61,30 @@ pub struct Talk {
 
 impl Talk {
     pub fn begin(socket: &Path, request: &Request) -> Result<Talk, ClientError> {
-        let mut stream = UnixStream::connect(socket).map_err(|e| cannot_connect(socket, e))?;
+        let stream = UnixStream::connect(socket).map_err(|e| cannot_connect(socket, e))?;
         let talk = |source| ClientError::Talk {
             socket: socket.into(),
             source,
         };
         stream.set_read_timeout(Some(PATIENCE)).map_err(talk)?;
         stream.set_write_timeout(Some(PATIENCE)).map_err(talk)?;
-        let mut line = serde_json::to_string(request).map_err(|e| talk(e.into()))?;
-        line.push('\n');
-        stream.write_all(line.as_bytes()).map_err(talk)?;
-        Ok(Talk {
+        let mut talk = Talk {
             socket: socket.into(),
             lines: BufReader::new(stream),
-        })
+        };
+        talk.say(request)?;
+        Ok(talk)
+    }
+
+    pub fn say(&mut self, request: &Request) -> Result<(), ClientError> {
+        let talk = |source| ClientError::Talk {
+            socket: self.socket.clone(),
+            source,
+        };
+        let mut line = serde_json::to_string(request).map_err(|e| talk(e.into()))?;
+        line.push('\n');
+        let stream = self.lines.get_mut();
+        stream.write_all(line.as_bytes()).map_err(talk)
     }
 
     /// The next answer; `None` when the daemon has said all.

@@ -1,12 +1,14 @@
 //! What the shards' numbers mean: volumes and paths by name. Shards know indices only; the control side is the one that talks to people.
 #![forbid(unsafe_code)]
 
+use crate::kernel::Kernel;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
 
 #[derive(Clone, Debug, Default)]
 pub struct Directory {
     pub policy: String,
+    pub kernel: Kernel,
     pub volumes: Vec<Entry>,
 }
 
@@ -87,6 +89,7 @@ pub fn example() -> Directory {
     let paths = ["/dev/sda", "/dev/sdb"].map(|p| Some(PathBuf::from(p)));
     Directory {
         policy: "adaptive".into(),
+        kernel: Kernel::default(),
         volumes: vec![Entry {
             name: "db".into(),
             device: "/dev/ublkb0".into(),

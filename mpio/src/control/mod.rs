@@ -24,6 +24,7 @@ pub mod uevent;
 pub mod view;
 pub mod watch;
 
+use crate::handover::Word;
 use crate::plane::Devices;
 use crate::record::Recorder;
 use crate::seen::{Notebook, Shown, Snapshot};
@@ -32,7 +33,7 @@ use directory::{Directory, NameError, Names};
 use http::Listen;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, RwLockReadGuard};
 use std::time::Duration;
 
@@ -46,14 +47,21 @@ pub struct ShardEnd {
     pub tell: Box<dyn Fn(u16, Input) + Send + Sync>,
 }
 
-/// What the control plane has put into the file system.
-#[derive(Debug, Default)]
+/// The control plane as long as it runs, and what it has put into the file system.
+#[derive(Debug)]
 pub struct Guard {
     files: Vec<PathBuf>,
+    end: Option<tokio::sync::oneshot::Sender<()>>,
+    ended: Receiver<()>,
 }
+
+/// Nothing in it waits for I/O; what does for longer than this is left to the end of the process.
+const ENDS_WITHIN: Duration = Duration::from_secs(2);
 
 impl Drop for Guard {
     fn drop(&mut self) {
+        drop(self.end.take());
+        let _ = self.ended.recv_timeout(ENDS_WITHIN);
         for file in &self.files {
             let _ = std::fs::remove_file(file);
         }
@@ -66,7 +74,7 @@ pub struct Control {
     pub hooks: hooks::Hooks,
     /// Whoever traces has it.
     pub recorder: tokio::sync::Mutex<Recorder>,
-    pub stop: Sender<()>,
+    pub words: Sender<Word>,
     /// The devices behind the volumes.
     pub devices: Arc<dyn Devices>,
 }
@@ -104,7 +112,7 @@ impl Control {
         }
     }
 
-    /// Answers, logs and watches on a thread of its own, until the process ends. What stands in the file system goes with the guard.
+    /// Answers, logs and watches on a thread of its own, for as long as the guard lives.
     pub fn start(
         self,
         admin: &admin::Admin,
@@ -114,11 +122,15 @@ impl Control {
         let listener = admin.listener()?;
         let named = |e: io::Error| io::Error::new(e.kind(), format!("[metrics] listen: {e}"));
         let scrapes = listen.map(http::bind).transpose().map_err(named)?;
+        let (end, over) = tokio::sync::oneshot::channel();
+        let (tell, ended) = mpsc::channel();
         let guard = Guard {
             files: match listen {
                 Some(Listen::Unix(path)) => vec![path.clone()],
                 _ => Vec::new(),
             },
+            end: Some(end),
+            ended,
         };
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -138,7 +150,16 @@ impl Control {
         };
         std::thread::Builder::new()
             .name("control".into())
-            .spawn(move || runtime.block_on(run))?;
+            .spawn(move || {
+                runtime.block_on(async {
+                    tokio::select! {
+                        () = run => {}
+                        _ = over => {}
+                    }
+                });
+                drop(runtime);
+                let _ = tell.send(());
+            })?;
         Ok(guard)
     }
 
@@ -176,13 +197,12 @@ pub mod tests {
     use crate::plane::{Notice, PlaneError};
     use crate::seen::Notes;
     use std::sync::Mutex;
-    use std::sync::mpsc::{self, Receiver};
 
     type Heard = Arc<Mutex<Vec<(usize, u16, Input)>>>;
 
     /// A control plane with the example's volume and two shards, which do what they are told.
     pub struct Daemon {
-        pub stops: Receiver<()>,
+        pub stops: Receiver<Word>,
         pub notes: Notes,
         heard: Heard,
         _admin: admin::Admin,
@@ -275,7 +295,7 @@ pub mod tests {
             shards: Vec::new(),
             hooks: hooks::Hooks::default(),
             recorder: crate::record::pair().1.into(),
-            stop: mpsc::channel().0,
+            words: mpsc::channel().0,
             devices: Arc::new(devices.clone()),
         };
         (Arc::new(control), devices)
@@ -298,7 +318,7 @@ pub mod tests {
             shards: shards.map(|(at, s)| shard(at, s, heard.clone())).collect(),
             hooks: hooks::Hooks::default(),
             recorder: recorder.into(),
-            stop,
+            words: stop,
             devices: Arc::new(Fake::default()),
         };
         let guard = control.start(&admin, book, listen).unwrap();

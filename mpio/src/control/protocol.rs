@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use super::view::View;
+use crate::handover::Handed;
 use datapath::core::path::Admin;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -37,6 +38,15 @@ pub enum Request {
     Trace {
         volume: String,
     },
+    /// A successor wants the volumes. Answered with `LetGo` when nothing of them is out any more.
+    TakeOver {
+        protocol: u32,
+        version: String,
+        /// What it will serve.
+        volumes: Vec<String>,
+    },
+    /// The answer to `LetGo`: the successor serves.
+    Taken,
 }
 
 /// What an operator may want of a path.
@@ -46,6 +56,18 @@ pub enum Wish {
     Enabled,
     Standby,
     Failed,
+}
+
+impl Wish {
+    /// `None`: nothing that an operator wants.
+    pub fn of(admin: Admin) -> Option<Wish> {
+        match admin {
+            Admin::Enabled => Some(Wish::Enabled),
+            Admin::Standby => Some(Wish::Standby),
+            Admin::Failed => Some(Wish::Failed),
+            Admin::Absent => None,
+        }
+    }
 }
 
 impl From<Wish> for Admin {
@@ -63,6 +85,7 @@ impl From<Wish> for Admin {
 pub enum Answer {
     Status(View),
     Traced(Traced),
+    LetGo(Handed),
     /// It is done; in words.
     Done {
         what: String,

@@ -18,6 +18,9 @@ pub fn status(view: &View) -> String {
         volume(&mut out, v, &view.policy);
         paths(&mut out, &v.paths);
     }
+    if !view.kernel.release.is_empty() {
+        let _ = writeln!(out, "\n{}", view.kernel.line());
+    }
     out
 }
 

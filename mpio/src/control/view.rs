@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 use super::directory::{Directory, Entry};
+use crate::kernel::Kernel;
 use crate::seen::{Kind, Latency, PathSeen, Snapshot, VolumeSeen, Waits, spelled};
 use datapath::core::path::{Admin, Health, Link};
 use protocol::Access;
@@ -17,6 +18,8 @@ pub struct View {
     pub pid: u32,
     pub shards: usize,
     pub policy: String,
+    #[serde(default)]
+    pub kernel: Kernel,
     pub volumes: Vec<Volume>,
 }
 
@@ -120,6 +123,7 @@ impl View {
             pid: std::process::id(),
             shards: shards.len(),
             policy: names.policy.clone(),
+            kernel: names.kernel.clone(),
             volumes: volumes
                 .map(|(at, entry)| {
                     let seen = shards.iter().filter_map(|s| s.volumes.get(at));

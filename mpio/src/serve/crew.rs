@@ -1,17 +1,18 @@
 //! The threads that serve: a shard each, with a queue of every volume's device, and the keeper that they share.
 #![forbid(unsafe_code)]
 
-use super::plan::{Plan, Shape, core};
+use super::plan::{Plan, Ready, Shape, core};
 use super::{ServeError, system};
 use crate::config::Config;
 use crate::control::ShardEnd;
 use crate::front::{Front, Queue};
-use crate::seen::{Notes, Shown};
+use crate::handover::Word;
+use crate::seen::{Notes, Shown, Snapshot};
 use crate::shard::{
-    BlockPath, Inbox, Keeper, Links, Message, Outbox, Parts, Served, Shard, VolumeIo,
+    BlockPath, Inbox, Keeper, LeftBehind, Links, Message, Outbox, Parts, Served, Shard, VolumeIo,
 };
-use datapath::core::Core;
-use protocol::Instant;
+use datapath::core::{Core, Input};
+use protocol::{Instant, PathId};
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
@@ -19,13 +20,24 @@ use std::thread::JoinHandle;
 
 /// A shard's thread, and the word that it serves (its id) or why it cannot.
 pub struct Running {
-    pub thread: JoinHandle<Result<(), ServeError>>,
+    pub thread: JoinHandle<Result<Vec<LeftBehind>, ServeError>>,
     serves: mpsc::Receiver<Result<libc::pid_t, ServeError>>,
     shown: Shown,
     pub outbox: Outbox,
 }
 
 impl Running {
+    /// Once: waits until it has asked for requests; the id of its thread.
+    pub fn serves(&self) -> Result<libc::pid_t, ServeError> {
+        let ended = |_| system("starting a shard")(io::Error::other("its thread ended at once"));
+        self.serves.recv().map_err(ended)?
+    }
+
+    pub fn snapshot(&self) -> Snapshot {
+        let shown = self.shown.lock().unwrap_or_else(|e| e.into_inner());
+        shown.clone()
+    }
+
     /// The control side's end of it.
     pub fn end(&self) -> ShardEnd {
         let outbox = self.outbox.clone();
@@ -38,12 +50,17 @@ impl Running {
 
 pub fn spawn(
     config: &Config,
-    plans: Vec<Plan>,
+    ready: Ready,
     fronts: &[Front],
-    shape: Shape,
     notes: &Notes,
-    stop: &Sender<()>,
+    generation: u32,
+    words: &Sender<Word>,
 ) -> Result<(Vec<Running>, Arc<Keeper>), ServeError> {
+    let Ready {
+        plans,
+        shape,
+        buffers,
+    } = ready;
     let (mut outboxes, mut inboxes) = (Vec::new(), Vec::new());
     for _ in 0..shape.shards {
         let (outbox, inbox) = Inbox::new().map_err(system("making an event counter"))?;
@@ -54,11 +71,11 @@ pub fn spawn(
     let keeper = Keeper::new(names, outboxes.clone());
     let began = std::time::Instant::now();
     let mut all = Vec::new();
-    for (shard, inbox) in inboxes.into_iter().enumerate() {
+    for ((shard, inbox), buffers) in inboxes.into_iter().enumerate().zip(buffers) {
         let shard = shard as u16;
         let parts = Parts {
             volumes: served(config, &plans, fronts, shape, notes.of_shard(shard))?,
-            buffers: shape.buffers().map_err(system("mapping the buffers"))?,
+            buffers,
             inbox,
             links: links(shard, &outboxes, &keeper),
             shown: Shown::default(),
@@ -69,7 +86,7 @@ pub fn spawn(
     let mut running = Vec::new();
     for parts in all {
         let (tell, serves) = mpsc::channel();
-        let stop = stop.clone();
+        let words = words.clone();
         let shown = parts.shown.clone();
         let outbox = outboxes[usize::from(parts.links.shard)].clone();
         let thread = std::thread::Builder::new()
@@ -83,14 +100,21 @@ pub fn spawn(
                     }
                     Err(e) => {
                         let _ = tell.send(Err(e));
-                        Ok(())
+                        Ok(Vec::new())
                     }
                 };
                 // The end of a shard is the end of the daemon, whatever the cause.
-                let _ = stop.send(());
+                let _ = words.send(Word::Ended(generation));
                 done
             })
             .map_err(system("starting a shard's thread"))?;
+        for (volume, p) in (0..).zip(&plans) {
+            for (path, wish) in &p.operator {
+                let (path, admin) = (PathId(*path), (*wish).into());
+                let input = Input::Admin { path, admin };
+                outbox.send(Message::Operator { volume, input });
+            }
+        }
         running.push(Running {
             thread,
             serves,
@@ -130,7 +154,7 @@ fn served(
             volume: volume(),
             source,
         })?;
-        let path = |place| BlockPath::new(p.prior().filter(|_| place < p.devices.len()));
+        let path = |place| BlockPath::new(p.prior(place as u16));
         let io = VolumeIo::new(
             at as u16,
             queue,
@@ -148,26 +172,4 @@ fn served(
         });
     }
     Ok(all)
-}
-
-pub fn start(fronts: &[Front], config: &Config, shards: &[Running]) -> Result<(), ServeError> {
-    for (queue, shard) in shards.iter().enumerate() {
-        let ended = |_| system("starting a shard")(io::Error::other("its thread ended at once"));
-        let tid = shard.serves.recv().map_err(ended)??;
-        for (front, v) in fronts.iter().zip(&config.volumes) {
-            let done = front.configure(queue as u16, tid);
-            done.map_err(|source| ServeError::Front {
-                volume: v.name.clone(),
-                source,
-            })?;
-        }
-    }
-    for (front, v) in fronts.iter().zip(&config.volumes) {
-        front.start().map_err(|source| ServeError::Front {
-            volume: v.name.clone(),
-            source,
-        })?;
-        println!("{} is {}", v.name, front.path());
-    }
-    Ok(())
 }

@@ -1,37 +1,35 @@
-//! `mpio serve`: from the configuration to running devices, and back to none.
+//! `mpio serve`: from the configuration to running devices, and back to none; or to another daemon that serves them.
 #![forbid(unsafe_code)]
 
 mod crew;
+mod devices;
+mod generation;
 mod plan;
+mod signals;
 
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::control::admin::{Admin, AdminError};
-use crate::control::directory::{Directory, Entry};
-use crate::control::links::{self, Links as Names};
-use crate::control::{Control, process};
+use crate::control::process;
 use crate::device::DeviceError;
-use crate::front::{Front, FrontError, Wanted};
-use crate::plane::{self, Plane};
-use crate::record;
-use crate::seen::Notes;
+use crate::front::FrontError;
+use crate::handover::{Asked, PROTOCOL, TakeOver, TakeOverError, Word};
 use crate::state::{self, State, StateError};
-use crew::{Running, spawn, start};
-use plan::{Plan, Shape, free, plan};
+use generation::Generation;
+use plan::{Inherited, Ready};
 use sd_notify::NotifyState;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signals::Signals;
 use std::io;
-use std::path::Path;
-use std::sync::Arc;
-use std::sync::mpsc::{self, Sender};
+use std::sync::mpsc::{self, Receiver};
+use std::time::Instant;
 
-/// Events that may wait for the control side.
-const NOTES: usize = 4096;
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     #[error(transparent)]
     Admin(#[from] AdminError),
     #[error(transparent)]
     State(#[from] StateError),
+    #[error(transparent)]
+    TakeOver(#[from] TakeOverError),
     #[error("volume \"{volume}\": {source}")]
     Device { volume: String, source: DeviceError },
     #[error("volume \"{volume}\": {source}")]
@@ -45,217 +43,112 @@ pub enum ServeError {
     },
 }
 
+impl ServeError {
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            ServeError::TakeOver(TakeOverError::Client(e)) => e.exit_code(),
+            _ => 1,
+        }
+    }
+}
+
 fn system(doing: &'static str) -> impl Fn(io::Error) -> ServeError {
     move |source| ServeError::System { doing, source }
 }
 
-/// Serves until it is told to stop, by a signal or over the socket.
-pub fn serve(config: &Config) -> Result<(), ServeError> {
-    let admin = Admin::bind(&config.daemon.socket)?;
-    let state_file = state::file(&config.daemon.socket);
-    let before = State::read(&state_file)?;
-    if let Some(lost) = before
-        .volumes
-        .iter()
-        .find(|v| !config.volumes.iter().any(|c| c.name == v.name))
-    {
-        return Err(ServeError::Volume {
-            volume: lost.name.clone(),
-            what: format!(
-                "/dev/ublkb{} of a daemon that ended without order serves it, and the configuration has no such volume",
-                lost.id
-            ),
-        });
-    }
-    let continued = |v: &config::Volume| match before.of(&v.name) {
-        Some(left) => {
-            let mut v = v.clone();
-            // Those that were added while the dead daemon served.
-            let added = left.paths.iter().filter(|p| p.exists());
-            let added: Vec<_> = added.filter(|p| !v.paths.contains(p)).cloned().collect();
-            v.paths.extend(added);
-            plan(&v)?.continuing(left)
-        }
-        None => plan(v),
+/// Serves until it is told to stop, by a signal or over the socket, or until another daemon serves in its place.
+///
+/// `take_over`: from the daemon that answers at the socket, which must be one.
+pub fn serve(config: &Config, take_over: bool) -> Result<(), ServeError> {
+    let socket = &config.daemon.socket;
+    let (words, hear) = mpsc::channel();
+    let state_file = state::file(socket);
+    let signals = Signals::watch(words.clone(), socket)?;
+    let (mut admin, mut ready, predecessor) = if take_over {
+        let (admin, ready, predecessor) = take(config)?;
+        (admin, ready, Some(predecessor))
+    } else {
+        let admin = Admin::bind(socket)?;
+        let before = Inherited::of_the_dead(State::read(&state_file)?);
+        (admin, Ready::new(config, &before)?, None)
     };
-    let plans = config
-        .volumes
-        .iter()
-        .map(continued)
-        .collect::<Result<Vec<_>, _>>()?;
-    let shape = Shape::of(config, &plans)?;
-    free(&plans)?;
-    if let Err(e) = crate::sys::lock_memory() {
-        eprintln!(
-            "the memory is not locked: {e}; under memory pressure the daemon may wait for its own devices"
-        );
-    }
-    recover(&plans)?;
-    let mut fronts = Vec::new();
-    for p in &plans {
-        let added = add(p, shape);
-        match added {
-            Ok(front) => fronts.push(front),
-            Err(e) => {
-                // What is to be recovered stays for the next attempt.
-                end(fronts, &before);
-                return Err(e);
+    let mut predecessor = predecessor;
+    let mut number = 0;
+    loop {
+        let began = Instant::now();
+        signals.recovering(admin.file().filter(|_| ready.inherits()));
+        let generation = Generation::begin(config, ready, &admin, &state_file, &words, number)?;
+        if let Some(other) = predecessor.take() {
+            tracing::info!("taken over after {} ms", began.elapsed().as_millis());
+            admin.publish(socket)?;
+            if let Err(e) = other.taken() {
+                tracing::warn!("telling the daemon before this one that it may end: {e}");
             }
+            process::tell(NotifyState::MainPid(std::process::id()));
         }
-    }
-    let left = plans.iter().zip(&fronts).map(|(p, f)| p.left(f, shape));
-    let state = State {
-        volumes: left.collect(),
-    };
-    if let Err(e) = state.write(&state_file) {
-        end(fronts, &before);
-        return Err(e.into());
-    }
-    let (stop, stops) = mpsc::channel();
-    signals(stop.clone())?;
-    let names = Arc::new(directory(config, &plans, &fronts).into());
-    let volumes = plans.iter().map(|p| plane::Served {
-        wwid: p.wwid.clone(),
-        bytes: p.bytes,
-        block_bytes: p.limits.block_bytes,
-        finds_paths: p.finds_paths,
-    });
-    let volumes = volumes.collect();
-    let (tap, recorder) = record::pair();
-    let (notes, book) = Notes::new(NOTES, tap);
-    let spawned = spawn(config, plans, &fronts, shape, &notes, &stop);
-    let (shards, keeper) = match spawned {
-        Ok(made) => made,
-        Err(e) => {
-            end(fronts, &before);
-            return Err(e);
-        }
-    };
-    let control = Control {
-        names,
-        shards: shards.iter().map(Running::end).collect(),
-        devices: {
-            let outboxes = shards.iter().map(|s| s.outbox.clone()).collect();
-            let file = state_file.clone();
-            Arc::new(Plane::new(keeper.clone(), outboxes, volumes, state, file))
-        },
-        hooks: config.hooks.clone(),
-        recorder: recorder.into(),
-        stop: stop.clone(),
-    };
-    let _guard = control
-        .start(&admin, book, config.metrics.listen.as_ref())
-        .map_err(system("starting the control plane's thread"))?;
-    let started = start(&fronts, config, &shards);
-    if started.is_err() && !before.volumes.is_empty() {
-        // Nothing was served yet, and what was to be recovered still is: it stays for the next attempt, as this process ends.
-        return started;
-    }
-    if started.is_ok() {
-        let devices: Vec<String> = fronts.iter().map(Front::path).collect();
-        let named = config.volumes.iter().zip(&devices);
-        let named = named.map(|(v, device)| (v.name.as_str(), device.as_str()));
-        let links = Names::make(Path::new(links::FOLDER), named);
-        if let Err(e) = &links {
-            tracing::warn!("{}: {e}; the volumes have no names there", links::FOLDER);
-        }
+        signals.recovering(None);
         println!("ready");
         process::tell(NotifyState::Ready);
-        let _ = stops.recv();
-        process::tell(NotifyState::Stopping);
-        tracing::info!("stopping");
-    }
-    for front in &fronts {
-        let _ = front.stop();
-    }
-    let mut ran = Ok(());
-    for shard in shards {
-        let panicked = || io::Error::other("a shard's thread panicked");
-        let done = shard.thread.join();
-        let done = done.unwrap_or_else(|_| Err(system("running a shard")(panicked())));
-        ran = ran.and(done);
-    }
-    keeper.end();
-    end(fronts, &State::default());
-    let _ = std::fs::remove_file(&state_file);
-    started.and(ran)
-}
-
-/// The names of what the shards know by index.
-fn directory(config: &Config, plans: &[Plan], fronts: &[Front]) -> Directory {
-    let entry = |(p, front): (&Plan, &Front)| Entry {
-        name: p.name.clone(),
-        device: front.path(),
-        identity: p.wwid.clone(),
-        finds_paths: p.finds_paths,
-        paths: p.names(),
-    };
-    Directory {
-        policy: crate::config::policy_name(config.datapath.policy).into(),
-        volumes: plans.iter().zip(fronts).map(entry).collect(),
-    }
-}
-
-/// All devices that are left, at once: each may have to be waited for.
-fn recover(plans: &[Plan]) -> Result<(), ServeError> {
-    let one = |p: &Plan| {
-        let done = p.left.map_or(Ok(()), Front::recover);
-        done.map_err(|source| ServeError::Front {
-            volume: p.name.clone(),
-            source,
-        })
-    };
-    std::thread::scope(|s| {
-        let begin = |p| s.spawn(move || one(p));
-        let begun: Vec<_> = plans.iter().map(begin).collect();
-        let ends = begun.into_iter().map(|t| {
-            let panicked = |_| system("recovering")(io::Error::other("a thread panicked"));
-            t.join().map_err(panicked).and_then(|done| done)
-        });
-        ends.collect()
-    })
-}
-
-fn add(p: &Plan, shape: Shape) -> Result<Front, ServeError> {
-    let wanted = Wanted {
-        queues: shape.shards,
-        depth: p.depth,
-        bytes: p.bytes,
-        limits: p.limits,
-        buffer_bytes: p.buffer_bytes.unwrap_or(shape.buffer_bytes),
-        recover: p.left,
-    };
-    Front::add(&wanted).map_err(|source| ServeError::Front {
-        volume: p.name.clone(),
-        source,
-    })
-}
-
-fn signals(stop: Sender<()>) -> Result<(), ServeError> {
-    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])
-        .map_err(system("watching for signals"))?;
-    let watch = move || {
-        for _ in signals.forever() {
-            let _ = stop.send(());
+        let Some(asked) = attend(&hear, &generation, number) else {
+            process::tell(NotifyState::Stopping);
+            tracing::info!("stopping");
+            return generation.stop();
+        };
+        let version = asked.version.clone();
+        tracing::info!("handing over to a daemon of version {version}");
+        if asked.give(generation.let_go()?) {
+            tracing::info!("the other daemon serves: ending");
+            admin.leave();
+            return Ok(());
         }
-    };
-    let thread = std::thread::Builder::new()
-        .name("signals".into())
-        .spawn(watch);
-    thread
-        .map(|_| ())
-        .map_err(system("starting the signals' thread"))
+        tracing::error!("the other daemon did not come to serve: its devices are taken back");
+        // It may have sent something, and have written down what.
+        let before = Inherited::of_the_dead(State::read(&state_file)?);
+        ready = Ready::new(config, &before)?;
+        number += 1;
+    }
 }
 
-/// No device is left behind, but those in `kept`.
-fn end(fronts: Vec<Front>, kept: &State) {
-    for front in fronts {
-        if kept.volumes.iter().any(|v| v.id == front.id()) {
-            continue;
-        }
-        let path = front.path();
-        if let Err(e) = front.delete() {
-            tracing::error!("{path}: {e}");
+/// Until there is a reason to end: `None`, or a successor that may have the volumes.
+fn attend(hear: &Receiver<Word>, generation: &Generation, number: u32) -> Option<Asked> {
+    loop {
+        match hear.recv() {
+            Ok(Word::HandOver(asked)) if asked.waits() => match refusal(&asked, generation) {
+                Some(why) => {
+                    tracing::warn!("a hand-over is refused: {why}");
+                    asked.refuse(why);
+                }
+                None => return Some(asked),
+            },
+            Ok(Word::HandOver(_)) => {}
+            // Of one that has let go.
+            Ok(Word::Ended(of)) if of != number => {}
+            Ok(Word::Stop | Word::Ended(_)) | Err(_) => return None,
         }
     }
+}
+
+/// Why a successor cannot have the volumes.
+fn refusal(asked: &Asked, generation: &Generation) -> Option<String> {
+    if asked.protocol != PROTOCOL {
+        return Some(format!(
+            "this daemon, version {}, hands over by protocol {PROTOCOL}, and the other one, version {}, takes over by {}: stop this one with `mpio stop`, and start the other",
+            env!("CARGO_PKG_VERSION"),
+            asked.version,
+            asked.protocol
+        ));
+    }
+    generation.cannot_let_go(&asked.volumes)
+}
+
+/// Everything that can fail is done before the other daemon is asked; from then on applications wait.
+fn take(config: &Config) -> Result<(Admin, Ready, TakeOver), ServeError> {
+    let socket = &config.daemon.socket;
+    let before = Inherited::of_the_dead(State::read(&state::file(socket))?);
+    let ready = Ready::new(config, &before)?;
+    let admin = Admin::beside(socket)?;
+    let volumes = config.volumes.iter().map(|v| v.name.clone()).collect();
+    let (other, handed) = TakeOver::ask(socket, volumes)?;
+    let ready = ready.again(config, &Inherited::of_the_living(handed))?;
+    Ok((admin, ready, other))
 }

@@ -2,14 +2,16 @@
 //! how large everything may be.
 #![forbid(unsafe_code)]
 
-use super::ServeError;
+use super::{ServeError, system};
 use crate::config::{self, Config};
+use crate::control::protocol::Wish;
 use crate::device::{self, Device, Limits};
 use crate::front::Front;
+use crate::handover::{Handed, HandedVolume};
 use crate::shard::{Buffers, Pool, SMALL_BYTES};
-use crate::state::Left;
+use crate::state::{Left, State};
 use datapath::core as dp;
-use protocol::{Duration, PathId};
+use protocol::{Duration, PathId, VolumeId};
 use std::io;
 use std::path::PathBuf;
 
@@ -38,9 +40,46 @@ pub struct Plan {
     /// Of the device that a dead daemon left.
     pub buffer_bytes: Option<u32>,
     pub queues: Option<u16>,
-    /// The device that a dead daemon left.
+    /// The device that the daemon before this one left.
     pub left: Option<i32>,
     pub generation: u32,
+    /// Devices, by their places, on which something of that daemon's may still be written.
+    pub feared: Vec<u16>,
+    /// By shard: that daemon was told of a failed flush, and told nobody.
+    pub untold: Vec<bool>,
+    pub operator: Vec<(u16, Wish)>,
+}
+
+/// What the daemon before this one left of a volume.
+#[derive(Clone, Debug)]
+pub struct Inherited {
+    pub left: Left,
+    /// Where something of it may still be written; `None`: it died, so everywhere.
+    pub feared: Option<Vec<PathBuf>>,
+    pub untold: Vec<bool>,
+    pub operator: Vec<(PathBuf, Wish)>,
+}
+
+impl Inherited {
+    pub fn of_the_dead(state: State) -> Vec<Inherited> {
+        let one = |left| Inherited {
+            left,
+            feared: None,
+            untold: Vec::new(),
+            operator: Vec::new(),
+        };
+        state.volumes.into_iter().map(one).collect()
+    }
+
+    pub fn of_the_living(handed: Handed) -> Vec<Inherited> {
+        let one = |v: HandedVolume| Inherited {
+            left: v.left,
+            feared: Some(v.feared),
+            untold: v.untold,
+            operator: v.operator,
+        };
+        handed.volumes.into_iter().map(one).collect()
+    }
 }
 
 /// Epochs of one daemon's associations; each generation has a range of its own.
@@ -63,9 +102,10 @@ impl Plan {
         names
     }
 
-    /// What the dead daemon may have left on each path.
-    pub fn prior(&self) -> Option<dp::Epoch> {
-        self.left.map(|_| dp::Epoch(self.generation * EPOCHS - 1))
+    /// What the daemon before this one may have left on a path.
+    pub fn prior(&self, place: u16) -> Option<dp::Epoch> {
+        let feared = self.feared.contains(&place);
+        feared.then(|| dp::Epoch(self.generation * EPOCHS - 1))
     }
 
     pub fn left(&self, front: &Front, shape: Shape) -> Left {
@@ -84,22 +124,31 @@ impl Plan {
 
     /// The plan for a device that is there already: its depth and its buffers are what they were, the volume must be the same, and
     /// every path that may still carry a command of the dead daemon must be among those that are opened, and so proven free.
-    pub fn continuing(self, left: &Left) -> Result<Plan, ServeError> {
+    pub fn continuing(self, inherited: &Inherited) -> Result<Plan, ServeError> {
+        let left = &inherited.left;
         let volume = self.name.clone();
         let wrong = |what: String| {
             let volume = volume.clone();
             Err(ServeError::Volume { volume, what })
         };
-        let device = format!("/dev/ublkb{} of a daemon that ended without order", left.id);
+        let device = format!("/dev/ublkb{} of the daemon before", left.id);
         // More: it has grown since, and the core will find that its paths agree.
-        if self.wwid != left.wwid || self.bytes < left.bytes {
+        if self.wwid != left.wwid {
             return wrong(format!(
-                "{device} is \"{}\" with {} bytes, the paths now show \"{}\" with {}",
-                left.wwid, left.bytes, self.wwid, self.bytes
+                "{device} is \"{}\", the paths now show \"{}\"",
+                left.wwid, self.wwid
             ));
         }
-        let has = |p: &PathBuf| self.devices.iter().any(|d| d.path == *p);
-        if let Some(missing) = left.paths.iter().find(|p| !has(p)) {
+        if self.bytes < left.bytes {
+            return wrong(format!(
+                "{device} has {} bytes, the paths now show {}: data behind that would be lost; give it up with `mpio recover --give-up {volume}`, or give the volume its size back",
+                left.bytes, self.bytes
+            ));
+        }
+        let place = |p: &PathBuf| self.devices.iter().position(|d| d.path == *p);
+        let has = |p: &PathBuf| place(p).is_some();
+        let feared = inherited.feared.as_ref().unwrap_or(&left.paths);
+        if let Some(missing) = feared.iter().find(|p| !has(p)) {
             return wrong(format!(
                 "{device} had the path {}, which is not configured: nothing proves that its writes are over",
                 missing.display()
@@ -111,7 +160,17 @@ impl Plan {
                 left.generation
             ));
         }
+        let all = 0..self.devices.len() as u16;
+        let feared = match &inherited.feared {
+            None => all.collect(),
+            Some(some) => some.iter().filter_map(place).map(|i| i as u16).collect(),
+        };
+        let operator = inherited.operator.iter();
+        let operator = operator.filter_map(|(p, wish)| Some((place(p)? as u16, *wish)));
         Ok(Plan {
+            operator: operator.collect(),
+            untold: inherited.untold.clone(),
+            feared,
             depth: left.depth,
             bytes: left.bytes,
             buffer_bytes: Some(left.buffer_bytes),
@@ -193,6 +252,9 @@ pub fn plan(v: &config::Volume) -> Result<Plan, ServeError> {
         left: None,
         generation: 0,
         finds_paths: v.found,
+        feared: Vec::new(),
+        untold: Vec::new(),
+        operator: Vec::new(),
         devices,
     })
 }
@@ -256,11 +318,9 @@ pub fn core(config: &Config, plan: &Plan, shape: Shape, shard: u16) -> dp::Confi
     let time = |t: std::time::Duration| {
         Duration::from_nanos(t.as_nanos().min(u128::from(u64::MAX)) as u64)
     };
-    let all = 0..plan.devices.len() as u16;
-    let prior = plan
-        .prior()
-        .into_iter()
-        .flat_map(|epoch| all.clone().map(move |p| (PathId(p), epoch)));
+    let prior = plan.feared.iter();
+    let prior = prior.filter_map(|p| Some((PathId(*p), plan.prior(*p)?)));
+    let untold = plan.untold.get(usize::from(shard)) == Some(&true);
     dp::Config {
         shard,
         shards: shape.shards,
@@ -288,8 +348,75 @@ pub fn core(config: &Config, plan: &Plan, shape: Shape, shard: u16) -> dp::Confi
         max_requests: u32::from(plan.depth) * 2,
         prior: prior.collect(),
         first_epoch: plan.first_epoch(),
-        untold: Vec::new(),
+        untold: untold.then_some(VolumeId(0)).into_iter().collect(),
     }
+}
+
+/// All that can be made ready before a device is touched.
+pub struct Ready {
+    pub plans: Vec<Plan>,
+    pub shape: Shape,
+    /// Of each shard.
+    pub buffers: Vec<Buffers>,
+}
+
+impl Ready {
+    /// Devices that a daemon before this one left.
+    pub fn left(&self) -> Vec<i32> {
+        self.plans.iter().filter_map(|p| p.left).collect()
+    }
+
+    pub fn inherits(&self) -> bool {
+        self.plans.iter().any(|p| p.left.is_some())
+    }
+
+    pub fn new(config: &Config, before: &[Inherited]) -> Result<Ready, ServeError> {
+        let plans = plans(config, before)?;
+        let shape = Shape::of(config, &plans)?;
+        free(&plans)?;
+        let buffers = (0..shape.shards).map(|_| shape.buffers());
+        let buffers = buffers.collect::<Result<_, _>>();
+        Ok(Ready {
+            plans,
+            shape,
+            buffers: buffers.map_err(system("mapping the buffers"))?,
+        })
+    }
+
+    /// The same for what has come of it meanwhile. Memory that is large enough stays.
+    pub fn again(self, config: &Config, before: &[Inherited]) -> Result<Ready, ServeError> {
+        let plans = plans(config, before)?;
+        if Shape::of(config, &plans)? == self.shape {
+            return Ok(Ready { plans, ..self });
+        }
+        drop(self);
+        Ready::new(config, before)
+    }
+}
+
+fn plans(config: &Config, before: &[Inherited]) -> Result<Vec<Plan>, ServeError> {
+    let configured = |i: &&Inherited| !config.volumes.iter().any(|c| c.name == i.left.name);
+    if let Some(lost) = before.iter().find(configured) {
+        let (name, id) = (&lost.left.name, lost.left.id);
+        return Err(ServeError::Volume {
+            volume: name.clone(),
+            what: format!(
+                "/dev/ublkb{id} of the daemon before serves it, and the configuration has no such volume: add it, or give it up with `mpio recover --give-up {name}`"
+            ),
+        });
+    }
+    let one = |v: &config::Volume| match before.iter().find(|i| i.left.name == v.name) {
+        Some(inherited) => {
+            let mut v = v.clone();
+            // Those that were added while the other daemon served.
+            let added = inherited.left.paths.iter().filter(|p| p.exists());
+            let added: Vec<_> = added.filter(|p| !v.paths.contains(p)).cloned().collect();
+            v.paths.extend(added);
+            plan(&v)?.continuing(inherited)
+        }
+        None => plan(v),
+    };
+    config.volumes.iter().map(one).collect()
 }
 
 /// Nobody else may have a path: what is mounted, or part of another map, is refused by name. What a dead daemon left may still have its

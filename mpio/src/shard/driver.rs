@@ -92,6 +92,8 @@ pub struct VolumeIo {
     pub unbuffered: Vec<(u16, i32)>,
     /// Tags that the kernel has taken back: the device stops.
     pub aborted: u16,
+    /// What the kernel asks from now on is for the next daemon: it is asked again when this one's queue is gone.
+    pub letting_go: bool,
     pub served: Served,
     pub notes: Notes,
     /// When the kernel asked what it asks under each tag.
@@ -128,6 +130,7 @@ impl VolumeIo {
             pending: VecDeque::with_capacity(room),
             unbuffered: Vec::with_capacity(room),
             aborted: 0,
+            letting_go: false,
             served: Served::default(),
             notes,
             asked_at: vec![Instant::ZERO; room / 3],
@@ -307,6 +310,9 @@ impl Driver<'_> {
     fn asked(&mut self, now: Instant, tag: u16, result: i32) -> Option<Input> {
         if result != 0 {
             self.v.aborted += 1;
+            return None;
+        }
+        if self.v.letting_go {
             return None;
         }
         let asked = self.v.queue.asked(tag);

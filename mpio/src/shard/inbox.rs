@@ -22,6 +22,8 @@ pub enum Message {
     Operator { volume: u16, input: Input },
     /// The keeper's answer.
     Told(Told),
+    /// End what has begun and begin nothing more: another daemon takes over.
+    LetGo,
 }
 
 #[derive(Clone, Debug)]

@@ -250,6 +250,20 @@ impl Keeper {
         self.more.notify_all();
     }
 
+    /// After `end`: closes what the shards have given back, and waits until every thread has closed what it had. False: one hangs.
+    pub fn settle(&self, within: Duration) -> bool {
+        let closing = std::mem::take(&mut self.lock().closing);
+        drop(closing);
+        let until = Instant::now() + within;
+        while self.lock().threads > 0 {
+            if Instant::now() >= until {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        true
+    }
+
     fn work(&self) {
         let mut inner = self.lock();
         while !inner.over {

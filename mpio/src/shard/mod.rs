@@ -35,6 +35,11 @@ use std::sync::Arc;
 const SNAPSHOT_EVERY: Duration = Duration::from_millis(100);
 /// The longest sleep.
 const WAIT_MAX: Duration = Duration::from_millis(100);
+const WAIT_LETTING_GO: Duration = Duration::from_millis(5);
+/// What is out when the daemon lets go has this long to come back. Then requests are left to the successor, which may not write while a
+/// write of this daemon's is out: for those is the longer time.
+const LET_GO_WITHIN: Duration = Duration::from_millis(300);
+const WRITES_BACK_WITHIN: Duration = Duration::from_secs(5);
 
 pub struct Served {
     pub core: Core,
@@ -52,6 +57,15 @@ pub struct Parts {
     pub began: std::time::Instant,
 }
 
+/// What a shard leaves of one volume to the next daemon.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LeftBehind {
+    /// Paths on which a write may still be out.
+    pub feared: Vec<u16>,
+    /// A flush failed, and no application was told.
+    pub untold: bool,
+}
+
 pub struct Shard {
     ring: IoUring,
     volumes: Vec<Served>,
@@ -66,6 +80,8 @@ pub struct Shard {
     shown: Shown,
     began: std::time::Instant,
     snapshot_at: Instant,
+    /// When it was told to let go.
+    let_go_at: Option<Instant>,
     out: Actions,
 }
 
@@ -92,6 +108,7 @@ impl Shard {
             shown: parts.shown,
             began: parts.began,
             snapshot_at: Instant::ZERO,
+            let_go_at: None,
             out: Actions::with_capacity(1024),
         };
         for at in 0..shard.volumes.len() {
@@ -116,11 +133,15 @@ impl Shard {
         push(&mut self.ring, &entry.user_data(Kind::Bell.pack(0, 0)));
     }
 
-    /// Serves until every device was stopped. What is dropped at the end are the queues' mappings, which the kernel waits for.
-    pub fn run(mut self) -> io::Result<()> {
+    /// Serves until every device was stopped, or is let go. What is dropped at the end are the queues' mappings, which the kernel waits
+    /// for. What it leaves, by volume.
+    pub fn run(mut self) -> io::Result<Vec<LeftBehind>> {
         let mut done: Vec<(u64, i32)> = Vec::with_capacity(4096);
-        while !self.is_over() {
+        loop {
             let now = self.now();
+            if self.is_over(now) {
+                break;
+            }
             for at in 0..self.volumes.len() {
                 self.due(now, at);
             }
@@ -141,12 +162,21 @@ impl Shard {
                 self.read_messages(now);
             }
         }
+        let mut left = Vec::with_capacity(self.volumes.len());
         for s in self.volumes {
-            // Requests are over; what may still be out are probes, and commands that were given up.
+            let paths = (0u16..).zip(&s.io.paths);
+            left.push(LeftBehind {
+                feared: paths
+                    .filter(|(_, p)| p.is_feared())
+                    .map(|(i, _)| i)
+                    .collect(),
+                untold: s.core.untold().next().is_some(),
+            });
+            // Requests are over, or the next daemon's; what may still be out are probes, and commands that were given up.
             drop(s.io);
             s.core.abandon();
         }
-        Ok(())
+        Ok(left)
     }
 
     /// Handles what the ring shows; whether the bell rang.
@@ -167,7 +197,15 @@ impl Shard {
         rung
     }
 
-    fn is_over(&self) -> bool {
+    fn is_over(&self, now: Instant) -> bool {
+        if let Some(since) = self.let_go_at {
+            let ended = |s: &Served| s.core.idle() && s.io.paths.iter().all(|p| p.out == 0);
+            let feared = |s: &Served| s.io.paths.iter().any(BlockPath::is_feared);
+            let took = now.since(since);
+            return self.volumes.iter().all(ended)
+                || took >= LET_GO_WITHIN && !self.volumes.iter().any(feared)
+                || took >= WRITES_BACK_WITHIN;
+        }
         let over = |s: &Served| s.io.aborted >= s.io.queue.depth && s.core.idle();
         self.volumes.iter().all(over)
     }
@@ -208,6 +246,13 @@ impl Shard {
                 Message::Operator { volume, input } => {
                     self.tell(now, usize::from(volume), input);
                     volume
+                }
+                Message::LetGo => {
+                    self.let_go_at = Some(now);
+                    for s in &mut self.volumes {
+                        s.io.letting_go = true;
+                    }
+                    continue;
                 }
                 Message::Told(told) => {
                     let volume = told.volume;
@@ -261,7 +306,12 @@ impl Shard {
 
     fn wait(&mut self, now: Instant) -> io::Result<()> {
         let due = self.volumes.iter().filter_map(|s| s.core.deadline()).min();
-        self.enter(due.map_or(WAIT_MAX, |at| at.since(now)).min(WAIT_MAX))
+        // What ends it when it lets go is looked at often: applications wait.
+        let most = match self.let_go_at {
+            Some(_) => WAIT_LETTING_GO,
+            None => WAIT_MAX,
+        };
+        self.enter(due.map_or(most, |at| at.since(now)).min(most))
     }
 
     /// Gives the kernel what is queued, and takes what is done: something, or nothing after `wait`.

@@ -144,6 +144,11 @@ impl BlockPath {
         }
     }
 
+    /// Something may still be written over it: by this daemon, or by one before it.
+    pub fn is_feared(&self) -> bool {
+        self.prior.is_some() || !self.writes.is_empty()
+    }
+
     /// The kernel says that no command reaches the device: what fails says "I/O error" then, as it does for a bad place of the volume.
     /// One small read of memory, on the way of an error only.
     pub fn is_down(&self) -> bool {
