@@ -28,6 +28,9 @@ pub enum FrontError {
     Map { queue: u16, source: std::io::Error },
 }
 
+const START_TRIES: u32 = 20;
+const START_AGAIN: std::time::Duration = std::time::Duration::from_millis(100);
+
 /// One ublk device, from the control side.
 pub struct Front {
     ctrl: UblkCtrl,
@@ -164,8 +167,25 @@ impl Front {
     }
 
     /// Makes `/dev/ublkbN` appear. Blocks until every queue has fetched, and reads partitions through them.
+    ///
+    /// The kernel may say "interrupted" of a wait that nobody interrupted (the command runs on a worker of the ring, which is woken for other reasons),
+    /// and that the name exists of a device that is on its way out: nothing has begun then, and it is asked again.
     pub fn start(&self) -> Result<(), FrontError> {
-        done("starting the device", self.ctrl.start_dev(&self.dev))
+        let step = "starting the device";
+        let passes = |e: &FrontError| {
+            let FrontError::Ublk { source, .. } = e else {
+                return false;
+            };
+            let errno = source.raw_os_error().unwrap_or(0);
+            [libc::EINTR, libc::EAGAIN, libc::EEXIST, libc::EBUSY].contains(&errno)
+        };
+        for _ in 1..START_TRIES {
+            match done(step, self.ctrl.start_dev(&self.dev)) {
+                Err(e) if passes(&e) => std::thread::sleep(START_AGAIN),
+                other => return other,
+            }
+        }
+        done(step, self.ctrl.start_dev(&self.dev))
     }
 
     /// Whether the kernel can hold new requests back while one daemon goes and another comes.

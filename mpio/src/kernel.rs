@@ -6,6 +6,9 @@
 use libublk::sys;
 use serde::{Deserialize, Serialize};
 
+/// The first of `FEATURES`: those that the daemon cannot be without.
+const NEEDED: usize = 2;
+
 /// What the daemon has a use for: name, bit, what it is for.
 pub const FEATURES: [(&str, u32, &str); 4] = [
     (
@@ -53,6 +56,17 @@ impl Kernel {
             release: release.into(),
             features: features.map(names),
         }
+    }
+
+    /// What the daemon cannot be without.
+    pub fn lacks(&self) -> Vec<&'static str> {
+        let needed = FEATURES[..NEEDED].iter().map(|(name, ..)| *name);
+        let has = |name: &str| {
+            self.features
+                .as_ref()
+                .is_none_or(|f| f.iter().any(|h| h == name))
+        };
+        needed.filter(|name| !has(name)).collect()
     }
 
     /// For people, in a line.

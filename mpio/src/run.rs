@@ -253,13 +253,13 @@ fn trace(
     let mut talk = Talk::begin(&how.socket, &Request::Trace { volume })?;
     let mut answer = talk.next()?;
     let mut to = std::fs::File::create(out).map_err(file)?;
-    to.write_all(head.as_bytes()).map_err(file)?;
+    append(&mut to, &head).map_err(file)?;
     let began = Instant::now();
     let mut missed = 0;
     while let Some(Answer::Traced(traced)) = answer {
         missed = traced.missed;
         let text = log.lines(&traced);
-        to.write_all(text.as_bytes()).map_err(file)?;
+        append(&mut to, &text).map_err(file)?;
         if log.full || time.is_some_and(|time| began.elapsed() >= time) {
             break;
         }
@@ -276,6 +276,13 @@ fn trace(
     };
     let full = if full { ", the file is full" } else { "" };
     print(&format!("{}: {ios} I/Os{missed}{full}\n", out.display()))
+}
+
+/// All of it or, on a disk that is full, nothing: a log has whole lines.
+fn append(to: &mut std::fs::File, text: &str) -> std::io::Result<()> {
+    let was = to.metadata()?.len();
+    to.write_all(text.as_bytes())
+        .inspect_err(|_| drop(to.set_len(was)))
 }
 
 fn generate_files(what: Generate) -> Result<(), RunError> {

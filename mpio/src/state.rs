@@ -73,9 +73,13 @@ impl State {
             std::fs::File::open(&part)?.sync_all()?;
             std::fs::rename(&part, file)
         };
-        write().map_err(|source| StateError::Io {
-            file: file.into(),
-            source,
+        write().map_err(|source| {
+            // Half of one, on a full disk.
+            let _ = std::fs::remove_file(&part);
+            StateError::Io {
+                file: file.into(),
+                source,
+            }
         })
     }
 

@@ -2,7 +2,7 @@
 //! of the seventh system call.
 #![forbid(unsafe_code)]
 
-use crate::kernel::{self, Known};
+use crate::kernel::{self, Kernel, Known};
 use std::path::Path;
 
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -16,6 +16,10 @@ pub enum Missing {
     )]
     Ublk,
     #[error(
+        "the ublk driver of Linux {release} lacks {lacks}, without which a daemon that dies takes its devices along; Linux 6.12 or newer has it"
+    )]
+    Feature { release: String, lacks: String },
+    #[error(
         "Linux {release} must not be served on: {why}. Boot another kernel, or, where yours is mended, set [daemon] any_kernel = true"
     )]
     Kernel { release: String, why: &'static str },
@@ -25,8 +29,21 @@ pub enum Missing {
 pub fn look(any_kernel: bool) -> Result<(), Missing> {
     let uid = rustix::process::geteuid().as_raw();
     judge(uid, Path::new("/dev/ublk-control").exists())?;
-    let release = kernel::release();
-    allowed(&release, any_kernel)
+    let kernel = Kernel::running();
+    has_what_it_needs(&kernel)?;
+    allowed(&kernel.release, any_kernel)
+}
+
+/// A driver that does not tell its features (before 6.5) is judged by its first device.
+fn has_what_it_needs(kernel: &Kernel) -> Result<(), Missing> {
+    let lacks = kernel.lacks();
+    match lacks.is_empty() {
+        true => Ok(()),
+        false => Err(Missing::Feature {
+            release: kernel.release.clone(),
+            lacks: lacks.join(" and "),
+        }),
+    }
 }
 
 fn allowed(release: &str, any_kernel: bool) -> Result<(), Missing> {
@@ -61,6 +78,12 @@ mod tests {
         let text = |r: Result<(), Missing>| r.unwrap_err().to_string();
         assert!(text(judge(0, false)).contains("modprobe ublk_drv"));
         assert!(text(judge(1000, true)).contains("needs root"));
+        let poor = has_what_it_needs(&Kernel {
+            release: "6.0.1".into(),
+            features: Some(vec!["user_recovery".into()]),
+        });
+        assert!(text(poor).contains("6.0.1 lacks reissue"));
+        assert_eq!(has_what_it_needs(&Kernel::default()), Ok(()));
         let bad = allowed("6.18.4", false);
         assert!(text(bad).contains("any_kernel = true"));
         assert_eq!(allowed("6.18.4", true), Ok(()));

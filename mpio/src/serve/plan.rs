@@ -12,8 +12,9 @@ use crate::shard::{Buffers, Pool, SMALL_BYTES};
 use crate::state::{Left, State};
 use datapath::core as dp;
 use protocol::{Duration, PathId, VolumeId};
+use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Bytes of one request at most. What a path does not take at once, the kernel sends over it in pieces.
 const BUFFER_BYTES: u32 = 128 << 10;
@@ -416,7 +417,33 @@ fn plans(config: &Config, before: &[Inherited]) -> Result<Vec<Plan>, ServeError>
         }
         None => plan(v),
     };
-    config.volumes.iter().map(one).collect()
+    let plans = config.volumes.iter().map(one);
+    let plans = plans.collect::<Result<Vec<_>, _>>()?;
+    let devices = plans
+        .iter()
+        .flat_map(|p| p.devices.iter().map(|d| (&*p.name, &*d.path)));
+    once_each(devices)?;
+    Ok(plans)
+}
+
+/// A device has many names (`/dev/disk/by-id`), and is a path of one volume, once.
+fn once_each<'a>(all: impl Iterator<Item = (&'a str, &'a Path)>) -> Result<(), ServeError> {
+    let mut seen: BTreeMap<PathBuf, &Path> = BTreeMap::new();
+    for (volume, path) in all {
+        let device = path.canonicalize().unwrap_or_else(|_| path.into());
+        if let Some(other) = seen.insert(device.clone(), path) {
+            return Err(ServeError::Volume {
+                volume: volume.into(),
+                what: format!(
+                    "{} and {} are one device, {}: a device is a path of one volume, once",
+                    other.display(),
+                    path.display(),
+                    device.display()
+                ),
+            });
+        }
+    }
+    Ok(())
 }
 
 /// Nobody else may have a path: what is mounted, or part of another map, is refused by name. What a dead daemon left may still have its
@@ -441,4 +468,25 @@ pub fn free(plans: &[Plan]) -> Result<(), ServeError> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_under_two_names_is_found_out() {
+        let folder = tempfile::tempdir().unwrap();
+        let (sda, sdb) = (folder.path().join("sda"), folder.path().join("sdb"));
+        let alias = folder.path().join("by-id");
+        std::fs::write(&sda, "").unwrap();
+        std::fs::write(&sdb, "").unwrap();
+        std::os::unix::fs::symlink(&sda, &alias).unwrap();
+        let two = [("db", &*sda), ("log", &*sdb)];
+        once_each(two.into_iter()).unwrap();
+        let three = [("db", &*sda), ("log", &*sdb), ("log", &*alias)];
+        let error = once_each(three.into_iter()).unwrap_err().to_string();
+        assert!(error.contains("volume \"log\""), "{error}");
+        assert!(error.contains("by-id are one device"), "{error}");
+    }
 }
