@@ -7,7 +7,7 @@ use super::policy::View;
 use super::slots::{Slot, State};
 use super::state::Shown;
 use super::usable::bits;
-use super::verdict::{AMBIGUOUS_RETRIES, EIO, Verdict, judge};
+use super::verdict::{AMBIGUOUS_RETRIES, EIO, Verdict, is_local, judge};
 use super::{Actions, Core};
 use protocol::{Access, Duration, Instant, Op, PathId, Status, VolumeId};
 
@@ -34,9 +34,8 @@ impl Core {
         self.take_back(s);
         let p = usize::from(path.0);
         let latency = now.since(sent_at);
-        self.heard(now, path.0, sent_at);
-        if self.paths[p].health == Health::Suspect {
-            self.alive(now, path.0, out);
+        if !is_local(status) {
+            self.lives(now, path.0, sent_at, out);
         }
         if status.is_ok() {
             // An error says nothing of the path's service, and a quick one must not attract more commands; and what
@@ -72,6 +71,15 @@ impl Core {
         self.blame(now, s, out);
         self.won(ticket, out);
         self.succeed(now, s, out);
+    }
+
+    /// Something that was sent at `sent_at` came back over the path.
+    #[inline]
+    fn lives(&mut self, now: Instant, path: u16, sent_at: Instant, out: &mut Actions) {
+        self.heard(now, path, sent_at);
+        if self.paths[usize::from(path)].health == Health::Suspect {
+            self.alive(now, path, out);
+        }
     }
 
     /// The slot that an answer is for, if it is for one.
@@ -239,15 +247,14 @@ impl Core {
         self.slots.remove(ticket.slot);
         let p = usize::from(path.0);
         self.paths[p].probe = None;
-        self.heard(now, path.0, sent_at);
+        if !is_local(status) {
+            self.lives(now, path.0, sent_at, out);
+        }
         if status.is_ok() && sent_at >= self.resumed_at {
             let own = View::work_of(1, u64::from(self.config.block_bytes));
             let work = self.views[p].work.saturating_add(own);
             self.views[p].sample(now.since(sent_at), work, own, PROBE_WEIGHT);
             self.selector.probed(now, path.0, sent_at);
-        }
-        if self.paths[p].health == Health::Suspect {
-            self.alive(now, path.0, out);
         }
         match judge(status) {
             Verdict::Access { state, .. } => {

@@ -37,7 +37,7 @@ impl Core {
         if oldest == Instant::MAX {
             return Instant::MAX;
         }
-        let limit = oldest.max(self.resumed_at) + self.config.io_timeout;
+        let limit = self.timeout_at(oldest);
         if now >= limit {
             self.lose(now, path, LossCause::Timeout, out);
             return Instant::MAX;
@@ -84,13 +84,14 @@ impl Core {
         out: &mut Actions,
     ) -> Instant {
         let heard = self.paths[usize::from(path)].last_heard;
-        let since = oldest.max(heard).max(self.resumed_at);
-        let due = since + self.patience(path, times::SILENCE_FLOOR);
+        let since = oldest.max(heard);
+        let patience = self.patience(path, times::SILENCE_FLOOR);
+        let due = self.counted_from(since, patience) + patience;
         if now < due {
             return due;
         }
         let patience = self.patience_with(path, times::SILENCE_FLOOR);
-        let due = since + patience;
+        let due = self.counted_from(since, patience) + patience;
         if now < due {
             return due;
         }
@@ -138,7 +139,7 @@ impl Core {
         // And as long as the answer that ended it took, both ways: all paths may have become slow at once.
         let patience = self.patience(path, times::PROBE_FLOOR);
         let witness = Duration(self.answers_took.0.saturating_mul(2)).min(times::WITNESS_MAX);
-        let asked = asked.max(self.resumed_at);
+        let asked = self.counted_from(asked, patience);
         let due = (asked + patience).max(self.answers_since + witness.max(patience));
         if now < due {
             return due;

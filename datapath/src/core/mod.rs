@@ -7,7 +7,7 @@
 //! Where things are: `dispatch` (submit, split, choose, send), `answer` (completions and verdicts), `usable` (what may be
 //! used, derived), `link` (connections), `detect` (silence), `lost` (a verdict and its retries), `fence` (the end of lost
 //! associations), `hedge` (reads sent twice), `announce` (access states that contradict answers), `doubt` (writes in doubt),
-//! `rewrite` (a flush that failed), `size` (resize),
+//! `rewrite` (a flush that failed), `lag` (this loop's own lateness), `size` (resize),
 //! `transition` (its deadline), `no_path` (queueing with a deadline), `quarantine` (failback), `tick` (deadlines).
 
 mod announce;
@@ -19,6 +19,7 @@ mod dispatch;
 mod doubt;
 mod fence;
 mod hedge;
+mod lag;
 mod link;
 mod lost;
 pub mod mutant;
@@ -54,6 +55,7 @@ pub use policy::{Policy, Told};
 use doubt::Doubt;
 use fence::Closing;
 use hedge::Hedges;
+use lag::Lags;
 use mutant::Mutant;
 use policy::{Selector, View};
 use protocol::{Duration, Instant, PathId, VolumeId};
@@ -146,8 +148,9 @@ pub struct Core {
     starved: u32,
     /// The next call of `on_deadline`; a lower bound, so that the hot path only ever lowers it.
     wake: Instant,
-    /// When this loop was late the last time: silence is counted from here.
+    /// When this loop was late the last time, and the times before.
     resumed_at: Instant,
+    lags: Lags,
     /// The latest answer on any path, and when answers began after the latest silence everywhere.
     heard_at: Instant,
     answers_since: Instant,
@@ -200,6 +203,7 @@ impl Core {
             starved: volumes.len() as u32,
             wake: now,
             resumed_at: now,
+            lags: Lags::new(),
             heard_at: now,
             answers_since: now,
             answers_took: Duration::ZERO,
@@ -315,13 +319,6 @@ impl Core {
     pub fn untold(&self) -> impl Iterator<Item = VolumeId> + '_ {
         let all = (0..self.volumes.len()).map(|v| VolumeId(v as u16));
         all.filter(|v| self.volumes[usize::from(v.0)].untold || self.telling(*v))
-    }
-
-    #[inline]
-    fn note_lag(&mut self, now: Instant) {
-        if now > self.wake + times::LAG {
-            self.resumed_at = now;
-        }
     }
 
     #[inline]

@@ -134,3 +134,94 @@ fn one_command_that_is_stuck_does_not_make_its_path_suspect() {
     assert_eq!(lost(&b), [stuck]);
     b.core.abandon();
 }
+
+#[test]
+fn what_this_host_could_not_send_is_no_sign_of_life() {
+    let mut b = Bench::up(config(2));
+    b.submit(Op::Read, 0, 8, 1);
+    let (stuck, ..) = b.issued()[0];
+    let mut retries = 0;
+    for n in 0..400 {
+        b.submit(Op::Read, n, 1, 10 + n);
+        b.pass(MS(1));
+        let mut kept = Vec::new();
+        for action in std::mem::take(&mut b.said) {
+            match action {
+                // There is no memory for a command on the silent path; the other one answers.
+                Action::Issue { path, ticket, .. } if path.0 == stuck => {
+                    retries += 1;
+                    b.done(path.0, ticket, Status::Errno(verdict::ENOMEM));
+                }
+                Action::Issue { path, ticket, .. } => b.done(path.0, ticket, Status::Ok),
+                Action::Probe { path, ticket, .. } => {
+                    let status = match path.0 == stuck {
+                        true => Status::Errno(verdict::ENOMEM),
+                        false => Status::Ok,
+                    };
+                    b.tell(Input::ProbeDone {
+                        path,
+                        ticket,
+                        status,
+                    });
+                }
+                other => kept.push(other),
+            }
+        }
+        kept.append(&mut b.said);
+        b.said = kept;
+    }
+    assert!(retries > 4);
+    assert_eq!(lost(&b), [stuck]);
+    b.core.abandon();
+}
+
+#[test]
+fn a_loop_that_lags_now_and_then_still_ends_what_is_stuck() {
+    let mut c = config(2);
+    c.io_timeout = MS(2_000);
+    let mut b = Bench::up(c);
+    b.submit(Op::Read, 0, 8, 1);
+    let (stuck, ..) = b.issued()[0];
+    for _ in 0..15 {
+        b.pass_answering(MS(1), MS(190), &[0, 1]);
+        // Ten milliseconds late, five times a second.
+        let due = b.core.deadline().expect("a probe is due some time");
+        b.now = b.now.max(due + MS(10));
+        b.tick();
+    }
+    assert_eq!(lost(&b), [stuck], "after {:?}", b.now);
+    b.core.abandon();
+}
+
+#[test]
+fn a_loop_that_lags_all_the_time_still_sees_silence() {
+    let mut b = Bench::up(config(2));
+    b.submit(Op::Read, 0, 8, 1);
+    let (stuck, ..) = b.issued()[0];
+    b.said.clear();
+    for _ in 0..40 {
+        b.pass_answering(MS(1), MS(12), &[1 - stuck]);
+        let due = b.core.deadline().expect("a silent path is looked at");
+        b.now = b.now.max(due + MS(8));
+        b.tick();
+    }
+    assert_eq!(lost(&b), [stuck], "after {:?}", b.now);
+    b.core.abandon();
+}
+
+#[test]
+fn a_batch_that_comes_late_is_one_lateness() {
+    let mut b = Bench::up(config(2));
+    b.submit(Op::Read, 0, 1, 0);
+    let due = b.core.deadline().expect("the path is looked at");
+    b.now = due + MS(1_000);
+    for n in 0..100 {
+        b.submit(Op::Read, n, 1, 1 + n);
+    }
+    let began = Instant(0);
+    assert_eq!(b.core.timeout_at(began), began + MS(1_000) + MS(5_000));
+    b.now += MS(1);
+    b.submit(Op::Read, 0, 1, 200);
+    assert_eq!(b.core.timeout_at(began), began + MS(1_001) + MS(5_000));
+    b.core.abandon();
+}

@@ -11,10 +11,13 @@ const EMFILE: i32 = 24;
 /// Local shortage passes; it never counts against a path.
 const LOCAL_DELAY: Duration = Duration::from_millis(1);
 
+/// What this host is short of.
+pub const LOCAL: [i32; 5] = [EAGAIN, ENOMEM, EBUSY, ENOBUFS, EMFILE];
+
 pub fn judge(errno: i32) -> Verdict {
     match errno {
         0 => Verdict::Done,
-        EAGAIN | ENOMEM | EBUSY | ENOBUFS | EMFILE => Verdict::RetryLater(LOCAL_DELAY),
+        local if LOCAL.contains(&local) => Verdict::RetryLater(LOCAL_DELAY),
         EOPNOTSUPP | ENOSPC | EREMOTEIO | EBADE | ENODATA | EILSEQ | ETIME => Verdict::Fatal(errno),
         EINVAL | EPERM => Verdict::Fatal(errno),
         // The block layer's catch-all: of the path or of the volume. Others are tried a few times.
@@ -31,7 +34,7 @@ mod tests {
 
     #[test]
     fn every_row() {
-        for errno in [EAGAIN, ENOMEM, EBUSY, ENOBUFS, EMFILE] {
+        for errno in [11, 12, 16, 105, 24] {
             assert_eq!(judge(errno), Verdict::RetryLater(LOCAL_DELAY), "{errno}");
         }
         for errno in [

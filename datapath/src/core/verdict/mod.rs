@@ -81,6 +81,13 @@ pub fn judge(status: Status) -> Verdict {
     }
 }
 
+/// Whether this is trouble of this host's own: the command was never sent, so the answer says nothing of its path, not even that the
+/// path lives.
+#[inline]
+pub fn is_local(status: Status) -> bool {
+    matches!(status, Status::Errno(errno) if errno::LOCAL.contains(&errno))
+}
+
 /// Whether an I/O that got this status must not be sent again: the list behind the rule `retried_fatal`.
 pub fn is_fatal(status: Status) -> bool {
     matches!(judge(status), Verdict::Fatal(_))
