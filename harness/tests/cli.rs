@@ -241,6 +241,35 @@ fn check_names_what_is_valid() {
     );
 }
 
+const REPLAY: &str =
+    "[scenario]\ntitle = \"Replay\"\n\n[[workload]]\nkind = \"replay\"\nfile = \"t.fio\"\n";
+const GOOD_TRACE: &str =
+    "fio version 3 iolog\n0 d add\n0 d open\n1 d read 0 4096\n2 d write 4096 4096\n";
+
+#[test]
+fn check_reads_the_traces_to_their_end() {
+    let home = Home::new(&[("s/one.toml", REPLAY), ("s/t.fio", GOOD_TRACE)]);
+    assert_eq!(home.run(&["check", "s"]).status.code(), Some(0));
+    // The fourth line is good, the sixth is not.
+    home.write(
+        "s/t.fio",
+        format!("{GOOD_TRACE}3 d read x 4096\n").as_bytes(),
+    );
+    let (code, said) = home.refused(&["check", "s"]);
+    assert_eq!(code, 2, "{said}");
+    for what in ["s/one.toml", "t.fio", ":6"] {
+        assert!(said.contains(what), "{what}: {said}");
+    }
+    // What the scenario does not replay is not its concern.
+    home.write("s/one.toml", format!("{REPLAY}limit = 2\n").as_bytes());
+    assert_eq!(home.run(&["check", "s"]).status.code(), Some(0));
+    home.write("s/t.fio", GOOD_TRACE.as_bytes());
+    home.write("s/one.toml", format!("{REPLAY}device = \"e\"\n").as_bytes());
+    let (code, said) = home.refused(&["check", "s"]);
+    assert_eq!(code, 2, "{said}");
+    assert!(said.contains("'d'"), "which devices there are: {said}");
+}
+
 #[test]
 fn help_is_exit_0_and_tells_the_exit_codes() {
     let home = home();

@@ -312,3 +312,63 @@ fn a_baseline_of_a_run_is_met_by_the_run() {
     ]);
     assert_eq!(slow.code, 13, "{}", slow.out);
 }
+
+/// Its own connections' first coming up is not a path that is back; the first that is back after a loss is, once for each shard.
+#[test]
+fn a_fault_on_path_back_begins_when_the_lost_path_stands_again() {
+    let text = r#"[scenario]
+title = "A second path breaks as soon as the first is back"
+duration = "1s"
+[host]
+shards = 1
+[[workload]]
+depth = 8
+[[fault]]
+at = "200ms"
+for = "130ms"
+on = "path:h0-A0"
+do = "reset"
+[[fault]]
+on_event = "path_back"
+for = "50ms"
+on = "path:h1-A1"
+do = "reset"
+[[fault]]
+on_event = "path_back"
+nth = 3
+on = "path:h1-B1"
+do = "reset"
+[[expect]]
+metric = "app.errors == 0"
+[[expect]]
+metric = "failover.count == 2"
+"#;
+    let home = Home::new(&[("two.toml", text)]);
+    let said = home.run(&["run", "two.toml", "--out", "runs"]);
+    assert_eq!(said.code, 0, "{}{}", said.out, said.err);
+    let events = fs::read_to_string(home.at("runs/two/seed-1/events.jsonl")).unwrap();
+    let events: Vec<Value> = events
+        .lines()
+        .map(|l| serde_json::from_str(l).unwrap())
+        .collect();
+    let of = |kind: &str| -> Vec<(u64, String)> {
+        let found = events.iter().filter(|e| e["kind"] == kind);
+        found
+            .map(|e| (e["at_ns"].as_u64().unwrap(), e["text"].to_string()))
+            .collect()
+    };
+    let starts = of("fault_start");
+    let back: Vec<u64> = of("link")
+        .into_iter()
+        .filter(|(at, text)| *at > 200_000_000 && text.contains("→ up"))
+        .map(|(at, _)| at)
+        .collect();
+    assert_eq!(back.len(), 2, "each broken path once: {back:?}");
+    assert!(back[0] >= 330_000_000, "{back:?}");
+    let times: Vec<u64> = starts.iter().map(|s| s.0).collect();
+    assert_eq!(
+        times,
+        [200_000_000, back[0]],
+        "there is no third: {starts:?}"
+    );
+}

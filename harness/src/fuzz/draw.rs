@@ -280,6 +280,7 @@ fn loads(seed: u64, s: &mut Scenario, tiny: bool, profile: Profile) {
             host: host as u16,
             kind,
             read_pct: read,
+            failfast_pct: 0,
             fua_pct: if r.percent(40) {
                 pick(r, &[5, 50, 100])
             } else {

@@ -3,6 +3,7 @@
 use super::AppDone;
 use super::latency::Latency;
 use super::window::Merge;
+use crate::scenario::metric::ERRNOS;
 use protocol::{Duration, Instant, Op};
 
 /// Reads, writes, or the rest (discards and write-zeroes).
@@ -34,6 +35,8 @@ pub struct App {
     pub other: Class,
     pub flush_ios: u64,
     pub flush_errors: u64,
+    /// Failures of all kinds, flushes too, by what they failed with; in the order of `ERRNOS`.
+    pub errnos: [u64; ERRNOS.len()],
     /// Without error, after the scenario's duration: they are in no rate.
     pub drained_ios: u64,
     pub drained_bytes: u64,
@@ -48,7 +51,10 @@ impl App {
         duration_end: Instant,
         done: &AppDone,
     ) -> Option<Duration> {
-        let failed = u64::from(!done.ok);
+        let failed = u64::from(!done.ok());
+        if failed > 0 {
+            self.note_errno(done.errno);
+        }
         let class = match done.op {
             Op::Read => &mut self.read,
             Op::Write => &mut self.write,
@@ -65,11 +71,18 @@ impl App {
         class.bytes += done.bytes;
         class.failed_bytes += done.bytes * failed;
         class.latency.record(latency);
-        if now > duration_end && done.ok {
+        if now > duration_end && done.ok() {
             self.drained_ios += 1;
             self.drained_bytes += done.bytes;
         }
         Some(latency)
+    }
+
+    #[cold]
+    fn note_errno(&mut self, errno: i32) {
+        if let Some(index) = ERRNOS.iter().position(|(_, n)| *n == errno) {
+            self.errnos[index] += 1;
+        }
     }
 
     fn sum(&self, of: impl Fn(&Class) -> u64) -> u64 {
@@ -110,6 +123,9 @@ impl Merge for App {
         self.other.merge(&other.other);
         self.flush_ios += other.flush_ios;
         self.flush_errors += other.flush_errors;
+        for (sum, more) in self.errnos.iter_mut().zip(&other.errnos) {
+            *sum += more;
+        }
         self.drained_ios += other.drained_ios;
         self.drained_bytes += other.drained_bytes;
     }

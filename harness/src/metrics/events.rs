@@ -14,6 +14,7 @@ pub struct Events {
     pub fence_ranges: u64,
     pub fence_held: u64,
     pub fence_held_max_ns: u64,
+    pub fence_overflow: u64,
     pub flips: u64,
     pub failbacks: u64,
     pub failback_max_ns: u64,
@@ -22,8 +23,19 @@ pub struct Events {
     pub registrations: u64,
     pub no_path_ns: u64,
     pub no_path_failed: u64,
+    /// The shortest and the longest time after which an outage's first failure came, if any did.
+    pub fails_after_ns: Option<(u64, u64)>,
+    pub requests_max: u64,
     /// In the order of `RULES`.
     pub rules: [u64; RULES.len()],
+}
+
+impl Events {
+    /// The first failure of an outage came after so long.
+    pub fn failed_after(&mut self, ns: u64) {
+        let (min, max) = self.fails_after_ns.unwrap_or((ns, ns));
+        self.fails_after_ns = Some((min.min(ns), max.max(ns)));
+    }
 }
 
 impl Merge for Events {
@@ -36,6 +48,7 @@ impl Merge for Events {
         self.hedges_won += other.hedges_won;
         self.fence_ranges += other.fence_ranges;
         self.fence_held += other.fence_held;
+        self.fence_overflow += other.fence_overflow;
         self.fence_held_max_ns = self.fence_held_max_ns.max(other.fence_held_max_ns);
         self.flips += other.flips;
         self.failbacks += other.failbacks;
@@ -45,6 +58,11 @@ impl Merge for Events {
         self.registrations += other.registrations;
         self.no_path_ns += other.no_path_ns;
         self.no_path_failed += other.no_path_failed;
+        self.requests_max = self.requests_max.max(other.requests_max);
+        if let Some((min, max)) = other.fails_after_ns {
+            self.failed_after(min);
+            self.failed_after(max);
+        }
         for (sum, more) in self.rules.iter_mut().zip(&other.rules) {
             *sum += more;
         }

@@ -16,6 +16,9 @@
 //!   expected of it fails. All other metrics have one, but for latencies and shares over nothing.
 //! - `no_path.time` is the time in which some shard of a host had no path to a volume, summed over volumes and hosts and clipped
 //!   to the window.
+//! - `no_path.fails_after_min` and `_max` are of each shard's outages in which something failed: from the moment in which it gave up its last
+//!   path to a volume until the first failure. They belong to the window of the failure.
+//! - `datapath.requests_max` is the most requests that all datapaths together had at once.
 //! - Verdicts of several shards on one path are one failover until the path is up again on every shard.
 //! - `failback.max` runs from the verdict "lost" until the path is usable again on every shard that had lost it.
 
@@ -92,5 +95,13 @@ pub struct AppDone {
     pub bytes: u64,
     /// Submission (closed loop) or arrival (open loop).
     pub since: Instant,
-    pub ok: bool,
+    /// What it failed with; 0: it did not.
+    pub errno: i32,
+}
+
+impl AppDone {
+    #[inline]
+    pub fn ok(&self) -> bool {
+        self.errno == 0
+    }
 }

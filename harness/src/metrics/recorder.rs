@@ -126,11 +126,18 @@ impl Recorder {
         let Some(latency) = app.completed(now, duration_end, &done) else {
             return;
         };
-        self.timeline.completed(done.bytes, latency, done.ok);
+        self.timeline.completed(done.bytes, latency, done.ok());
         if let Some(workload) = self.workloads.get_mut(usize::from(done.workload)) {
             workload.ios += 1;
-            workload.errors += u64::from(!done.ok);
+            workload.errors += u64::from(!done.ok());
         }
+    }
+
+    /// So many requests are in the datapaths now (for `datapath.requests_max`).
+    #[inline]
+    pub fn requests(&mut self, outstanding: u64) {
+        let events = self.events.at(self.segment);
+        events.requests_max = events.requests_max.max(outstanding);
     }
 
     /// A command (not a probe) is sent on global path `path`.

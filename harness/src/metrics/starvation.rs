@@ -10,6 +10,8 @@ pub struct Starvation {
     shards: usize,
     /// By host, volume and shard.
     starving: Vec<bool>,
+    /// By host, volume and shard: since when it has no path, until something has failed for that.
+    waits: Vec<Option<Instant>>,
     /// By host and volume: on how many shards, and since when (or since the segment's beginning).
     since: Vec<(u16, Instant)>,
 }
@@ -20,6 +22,7 @@ impl Starvation {
             volumes,
             shards,
             starving: vec![false; hosts * volumes * shards],
+            waits: vec![None; hosts * volumes * shards],
             since: vec![(0, Instant::ZERO); hosts * volumes],
         }
     }
@@ -40,6 +43,7 @@ impl Starvation {
             return 0;
         }
         *starving = starves;
+        self.waits[place * self.shards + shard] = starves.then_some(now);
         let (count, since) = &mut self.since[place];
         if starves {
             if *count == 0 {
@@ -53,6 +57,20 @@ impl Starvation {
             0 => now.since(*since).0,
             _ => 0,
         }
+    }
+
+    /// Something failed for want of a path: how long the shard had none by then, if this is the outage's first failure.
+    pub fn failed(
+        &mut self,
+        now: Instant,
+        (host, volume, shard): (usize, usize, usize),
+    ) -> Option<u64> {
+        if volume >= self.volumes || shard >= self.shards {
+            return None;
+        }
+        let place = (host * self.volumes + volume) * self.shards + shard;
+        let since = self.waits.get_mut(place)?.take()?;
+        Some(now.since(since).0)
     }
 
     /// The time up to now of all that still have no path; what follows counts from here.

@@ -77,7 +77,14 @@ impl Recorder {
                 let place = (usize::from(host), usize::from(volume.0), shard);
                 events.no_path_ns += self.starvation.changed(now, place, false);
             }
-            Event::NoPathFailed { failed, .. } => events.no_path_failed += u64::from(failed),
+            Event::NoPathFailed { volume, failed } => {
+                let place = (usize::from(host), usize::from(volume.0), shard);
+                events.no_path_failed += u64::from(failed);
+                if let Some(ns) = self.starvation.failed(now, place) {
+                    events.failed_after(ns);
+                }
+            }
+            Event::DoubtsFull { held, .. } => events.fence_overflow += u64::from(held),
             Event::InDoubt { ranges, .. } => events.fence_ranges += u64::from(ranges),
             Event::Held { waited, .. } => {
                 events.fence_held += 1;
@@ -93,7 +100,6 @@ impl Recorder {
             | Event::Resized { .. }
             | Event::Illegal { .. }
             | Event::Closed { .. }
-            | Event::DoubtsFull { .. }
             | Event::StaleCompletion { .. } => {}
         }
     }

@@ -5,7 +5,7 @@ use super::balance;
 use super::measured::Measured;
 use super::oscillation;
 use crate::report::model::Value;
-use crate::scenario::metric::RULES;
+use crate::scenario::metric::{ERRNOS, RULES};
 use crate::scenario::model::Window;
 use protocol::Duration;
 
@@ -32,6 +32,10 @@ impl Measured {
             ("app", "flush.ios") => app.flush_ios,
             ("app", "flush.errors") => app.flush_errors,
             ("app", _) => match rest.split_once('.')? {
+                ("errno", name) => {
+                    let index = ERRNOS.iter().position(|(n, _)| *n == name)?;
+                    app.errnos[index]
+                }
                 ("read", name) => of_class(&app.read, name)?,
                 ("write", name) => of_class(&app.write, name)?,
                 ("all", name) => app.latency().value(name)?,
@@ -58,6 +62,7 @@ impl Measured {
             ("hedge", "won") => events.hedges_won,
             ("fence", "ranges") => events.fence_ranges,
             ("fence", "held") => events.fence_held,
+            ("fence", "overflow") => events.fence_overflow,
             ("fence", "held_max") => events.fence_held_max_ns,
             ("failback", "count") => events.failbacks,
             ("failback", "max") => events.failback_max_ns,
@@ -66,6 +71,9 @@ impl Measured {
             ("registrations", "") => events.registrations,
             ("no_path", "time") => events.no_path_ns,
             ("no_path", "failed") => events.no_path_failed,
+            ("no_path", "fails_after_min") => events.fails_after_ns?.0,
+            ("no_path", "fails_after_max") => events.fails_after_ns?.1,
+            ("datapath", "requests_max") => events.requests_max,
             ("rules", rule) => match RULES.iter().position(|r| *r == rule) {
                 Some(index) => events.rules[index],
                 None => return None,

@@ -88,6 +88,7 @@ fn of_workload<'s>(w: &'s mut Workload, key: &str) -> Option<Slot<'s>> {
     Some(match key {
         "read" => Slot::Long(&mut w.read_pct),
         "fua" => Slot::Long(&mut w.fua_pct),
+        "failfast" => Slot::Long(&mut w.failfast_pct),
         "discard" => Slot::Long(&mut w.discard_pct),
         "write_zeroes" => Slot::Long(&mut w.write_zeroes_pct),
         "span" => Slot::Long(&mut w.span),

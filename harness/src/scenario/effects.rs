@@ -29,6 +29,7 @@ pub fn read(
         "kill" => FaultKind::Kill,
         "add_path" => FaultKind::AddPath,
         "remove_path" => FaultKind::RemovePath,
+        "fail_queued" => FaultKind::FailQueued,
         "late" => FaultKind::Late {
             after: per_io(r, "after").unwrap_or(Span::fixed(1_000_000_000)),
             share: share(r, t),

@@ -241,6 +241,9 @@ impl Writer<'_> {
                 );
                 self.quantity("read", w.read_pct, Unit::Percent);
                 self.quantity("fua", w.fua_pct, Unit::Percent);
+                if w.failfast_pct > 0 {
+                    self.quantity("failfast", w.failfast_pct, Unit::Percent);
+                }
                 self.quantity("discard", w.discard_pct, Unit::Percent);
                 self.quantity("write_zeroes", w.write_zeroes_pct, Unit::Percent);
                 self.raw("block", span_value(w.block, Unit::Size));

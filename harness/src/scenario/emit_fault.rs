@@ -138,5 +138,6 @@ pub fn kind_name(kind: &FaultKind) -> &'static str {
         FaultKind::Kill => "kill",
         FaultKind::AddPath => "add_path",
         FaultKind::RemovePath => "remove_path",
+        FaultKind::FailQueued => "fail_queued",
     }
 }

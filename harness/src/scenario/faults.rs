@@ -8,7 +8,7 @@ use super::typed::Drawn;
 use super::{effects, targets};
 
 /// What a fault can do, as the table of the language names it.
-pub const KINDS: [&str; 21] = [
+pub const KINDS: [&str; 22] = [
     "reset",
     "drop",
     "drop_answers",
@@ -30,6 +30,7 @@ pub const KINDS: [&str; 21] = [
     "kill",
     "add_path",
     "remove_path",
+    "fail_queued",
 ];
 
 const EVENTS: [&str; 6] = [
@@ -85,6 +86,7 @@ fn grammar(kind: &str) -> (&'static [&'static str], &'static [&'static str]) {
         "stall" => (&[], &["controller", "array", "all", "any"]),
         "lag" => (&[], &["shard", "datapath", "host"]),
         "kill" => (&[], &["datapath", "host"]),
+        "fail_queued" => (&[], &["datapath", "host", "volume"]),
         _ => (&[], &LINKS),
     }
 }

@@ -36,6 +36,24 @@ pub const RULES: [&str; 14] = [
     "bound_exceeded",
 ];
 
+/// The errnos that an application may be told, as Linux numbers them.
+pub const ERRNOS: [(&str, i32); 14] = [
+    ("EPERM", 1),
+    ("EIO", 5),
+    ("EAGAIN", 11),
+    ("ENODEV", 19),
+    ("EINVAL", 22),
+    ("ENOSPC", 28),
+    ("EBADE", 52),
+    ("ENODATA", 61),
+    ("ETIME", 62),
+    ("ENOLINK", 67),
+    ("EILSEQ", 84),
+    ("EOPNOTSUPP", 95),
+    ("ETIMEDOUT", 110),
+    ("EREMOTEIO", 121),
+];
+
 const FIXED: &[(&str, Measure)] = &[
     ("app.ios", Measure::Count),
     ("app.iops", Measure::PerSecond),
@@ -61,6 +79,7 @@ const FIXED: &[(&str, Measure)] = &[
     ("fence.ranges", Measure::Count),
     ("fence.held", Measure::Count),
     ("fence.held_max", Measure::Time),
+    ("fence.overflow", Measure::Count),
     ("path.flips", Measure::Count),
     ("failback.count", Measure::Count),
     ("failback.max", Measure::Time),
@@ -69,6 +88,9 @@ const FIXED: &[(&str, Measure)] = &[
     ("registrations", Measure::Count),
     ("no_path.time", Measure::Time),
     ("no_path.failed", Measure::Count),
+    ("no_path.fails_after_min", Measure::Time),
+    ("no_path.fails_after_max", Measure::Time),
+    ("datapath.requests_max", Measure::Count),
 ];
 const LATENCIES: [&str; 6] = ["mean", "p50", "p90", "p99", "p999", "max"];
 const OF_A_PATH: [(&str, Measure); 7] = [
@@ -92,6 +114,7 @@ pub fn all(paths: &[String]) -> Vec<(String, Measure)> {
                 .map(|l| (format!("app.{class}.{l}"), Measure::Time)),
         );
     }
+    all.extend(ERRNOS.map(|(name, _)| (format!("app.errno.{name}"), Measure::Count)));
     for path in paths {
         all.extend(
             OF_A_PATH
@@ -128,7 +151,7 @@ pub fn measure(
     if allowed.is_empty() {
         let groups = [
             "app", "path", "balance", "failover", "hedge", "fence", "failback", "array", "no_path",
-            "rules",
+            "datapath", "rules",
         ];
         allowed = groups.iter().map(|g| format!("{g}.…")).collect();
         allowed.push("registrations".into());

@@ -152,6 +152,8 @@ pub struct Workload {
     pub read_pct: u64,
     /// Percent of the writes that carry force-unit-access, and percent of operations that are discards / write-zeroes.
     pub fua_pct: u64,
+    /// Of all operations.
+    pub failfast_pct: u64,
     pub discard_pct: u64,
     pub write_zeroes_pct: u64,
     /// Bytes.
@@ -314,6 +316,8 @@ pub enum FaultKind {
     Kill,
     AddPath,
     RemovePath,
+    /// The operator fails what waits for a path.
+    FailQueued,
 }
 
 impl FaultKind {

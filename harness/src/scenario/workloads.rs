@@ -14,13 +14,14 @@ use protocol::Duration;
 const MAX_IO_BYTES: u64 = 64 << 20;
 const MAX_DEPTH: u64 = 65_536;
 
-const ALL: [&str; 24] = [
+const ALL: [&str; 25] = [
     "name",
     "volume",
     "host",
     "kind",
     "read",
     "fua",
+    "failfast",
     "discard",
     "write_zeroes",
     "block",
@@ -41,9 +42,10 @@ const ALL: [&str; 24] = [
     "limit",
 ];
 /// A drawn workload says what its I/O looks like; a replay has that from its trace.
-const DRAWN_ONLY: [&str; 9] = [
+const DRAWN_ONLY: [&str; 10] = [
     "read",
     "fua",
+    "failfast",
     "discard",
     "write_zeroes",
     "block",
@@ -143,6 +145,7 @@ fn workload(
     let (offset, span, block) = area(r, t, volume_bytes);
     let read = r.percent(t, "read", 70);
     let fua = r.percent(t, "fua", 0);
+    let failfast = r.percent(t, "failfast", 0);
     let discard = r.percent(t, "discard", 0);
     let zeroes = r.percent(t, "write_zeroes", 0);
     let sum = read.hi + discard.hi + zeroes.hi;
@@ -205,6 +208,7 @@ fn workload(
         kind,
         read_pct: read.lo,
         fua_pct: fua.lo,
+        failfast_pct: failfast.lo,
         discard_pct: discard.lo,
         write_zeroes_pct: zeroes.lo,
         block,

@@ -72,6 +72,7 @@ impl Backend for Behind {
             lba: if flush { 0 } else { asked.sector >> shift },
             blocks: if flush { 0 } else { asked.sectors >> shift },
             fua: asked.fua,
+            failfast: asked.failfast,
         };
         if let Err(e) = self.served.submit(self.now(), ask, data) {
             self.fail(&e);

@@ -22,6 +22,7 @@ fn ask(s: &mut Served, now: &mut Instant, op: Op, lba: u64, blocks: u32, data: &
         lba,
         blocks,
         fua: false,
+        failfast: false,
     };
     s.submit(*now, ask, data).unwrap();
     let mut answers = Vec::new();

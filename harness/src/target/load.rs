@@ -51,33 +51,37 @@ impl Run {
         let block = u64::from(self.device.block);
         let bytes = io.blocks() * block;
         let since = self.log.submitted(since);
-        let mut ok = true;
+        let mut errno = 0;
         for &(lba, blocks) in io.pieces() {
-            ok &= self.piece(io, lba, blocks, buf);
+            if let Err(e) = self.piece(io, lba, blocks, buf)
+                && errno == 0
+            {
+                errno = e.raw_os_error().unwrap_or(datapath::core::verdict::EIO);
+            }
         }
-        self.log.completed(workload, io.op, bytes, since, ok);
-        ok
+        self.log.completed(workload, io.op, bytes, since, errno);
+        errno == 0
     }
 
-    fn piece(&self, io: &Io, lba: u64, blocks: u32, buf: &mut Buffer) -> bool {
+    fn piece(&self, io: &Io, lba: u64, blocks: u32, buf: &mut Buffer) -> std::io::Result<()> {
         let block = u64::from(self.device.block);
         let (at, bytes) = (lba * block, u64::from(blocks) * block);
         match io.op {
-            Op::Flush => self.device.flush().is_ok(),
-            Op::Read => self.read(lba, blocks, buf).is_ok(),
+            Op::Flush => self.device.flush(),
+            Op::Read => self.read(lba, blocks, buf),
             Op::Write => {
                 let write = self.log.write(lba, blocks, false);
                 let buf = buf.bytes(bytes as usize);
                 content::fill(buf, block as usize, self.id, write.number, lba);
-                let ok = self.device.write(at, buf, io.fua).is_ok();
-                self.log.written(write, ok);
-                ok
+                let done = self.device.write(at, buf, io.fua);
+                self.log.written(write, done.is_ok());
+                done
             }
             Op::Discard | Op::WriteZeroes => {
                 let write = self.log.write(lba, blocks, true);
-                let ok = self.device.zero(at, bytes, io.op == Op::Discard).is_ok();
-                self.log.written(write, ok);
-                ok
+                let done = self.device.zero(at, bytes, io.op == Op::Discard);
+                self.log.written(write, done.is_ok());
+                done
             }
         }
     }

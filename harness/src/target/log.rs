@@ -91,7 +91,7 @@ impl Log {
         since.unwrap_or(now)
     }
 
-    pub fn completed(&self, workload: u16, op: Op, bytes: u64, since: Instant, ok: bool) {
+    pub fn completed(&self, workload: u16, op: Op, bytes: u64, since: Instant, errno: i32) {
         let mut s = self.state();
         let now = self.now();
         s.outstanding -= 1;
@@ -100,7 +100,7 @@ impl Log {
             op,
             bytes,
             since,
-            ok,
+            errno,
         };
         s.recorder.app_completed(now, done);
     }

@@ -21,6 +21,7 @@ pub struct Drawn {
     discard_below: u64,
     zeroes_below: u64,
     fua_pct: u64,
+    failfast_pct: u64,
     flush_every: u64,
     writes_since_flush: u64,
     /// A flush that follows the write which was just given out.
@@ -33,6 +34,7 @@ pub struct Drawn {
     sizes: Stream,
     offsets: Stream,
     fuas: Stream,
+    failfasts: Stream,
 }
 
 enum Pattern {
@@ -74,6 +76,7 @@ impl Drawn {
             discard_below: w.read_pct + w.discard_pct,
             zeroes_below: w.read_pct + w.discard_pct + w.write_zeroes_pct,
             fua_pct: w.fua_pct,
+            failfast_pct: w.failfast_pct,
             flush_every: w.flush_every,
             writes_since_flush: 0,
             flush_due: None,
@@ -88,6 +91,7 @@ impl Drawn {
             sizes: stream("sizes"),
             offsets: stream("offsets"),
             fuas: stream("fua"),
+            failfasts: stream("failfast"),
         })
     }
 
@@ -127,7 +131,9 @@ impl Drawn {
                 self.flush_due = Some(at);
             }
         }
-        Some((at, Io::single(op, lba, size as u32, fua)))
+        let failfast = self.failfast_pct > 0 && self.failfasts.percent(self.failfast_pct);
+        let io = Io::single(op, lba, size as u32, fua);
+        Some((at, Io { failfast, ..io }))
     }
 
     fn op(&mut self) -> Op {

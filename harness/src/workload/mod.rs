@@ -32,6 +32,8 @@ pub struct Io {
     pub pieces: [(u64, u32); 2],
     pub n_pieces: u8,
     pub fua: bool,
+    /// It does not wait for a path.
+    pub failfast: bool,
 }
 
 impl Io {
@@ -42,6 +44,7 @@ impl Io {
             pieces: [(lba, blocks), (0, 0)],
             n_pieces: 1,
             fua,
+            failfast: false,
         }
     }
 

@@ -267,7 +267,7 @@ impl Ring for Driver<'_> {
         }
         let (ok, errno) = match outcome {
             Outcome::Ok => (true, 0),
-            Outcome::Errno(e) => (false, e as u64),
+            Outcome::Errno(e) => (false, e),
         };
         let step = if ok { Step::Complete } else { Step::Fail };
         self.w.step(
@@ -278,7 +278,7 @@ impl Ring for Driver<'_> {
             req.volume,
             req.lba,
             req.blocks,
-            errno,
+            errno as u64,
         );
         self.w
             .checker
@@ -295,7 +295,7 @@ impl Ring for Driver<'_> {
         let Some(io) = self.w.front.ios.get_mut(req.io) else {
             return;
         };
-        io.ok &= ok;
+        io.errno = if io.errno == 0 { errno } else { io.errno };
         io.pieces_left -= 1;
         if io.pieces_left > 0 {
             return;
@@ -317,7 +317,7 @@ impl Ring for Driver<'_> {
                 op: io.op,
                 bytes: io.bytes,
                 since: io.since,
-                ok: io.ok,
+                errno: io.errno,
             },
         );
         if io.workload == super::live::OUTSIDE {
@@ -327,7 +327,7 @@ impl Ring for Driver<'_> {
             Some((host, volume)) => self.w.todo.push_back(Todo::Room { host, volume }),
             None => {
                 let (workload, slot) = (u32::from(io.workload), io.slot);
-                if io.ok {
+                if io.errno == 0 {
                     self.w.todo.push_back(Todo::Next { workload, slot });
                 } else {
                     let due = super::queue::Due::Slot { workload, slot };

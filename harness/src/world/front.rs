@@ -14,7 +14,8 @@ pub struct AppIo {
     pub bytes: u64,
     pub since: Instant,
     pub pieces_left: u8,
-    pub ok: bool,
+    /// Its first failure; 0: there was none.
+    pub errno: i32,
 }
 
 /// One request at a datapath shard.
@@ -27,6 +28,7 @@ pub struct Req {
     pub volume: u16,
     pub op: Op,
     pub fua: bool,
+    pub failfast: bool,
     pub lba: u64,
     pub blocks: u32,
     pub stamp: Stamp,
@@ -180,6 +182,7 @@ mod tests {
             volume: 0,
             op: Op::Read,
             fua: false,
+            failfast: false,
             lba: 0,
             blocks,
             stamp: 0,

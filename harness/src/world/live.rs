@@ -23,6 +23,7 @@ pub struct Ask {
     pub lba: u64,
     pub blocks: u32,
     pub fua: bool,
+    pub failfast: bool,
 }
 
 /// It is done.
@@ -97,7 +98,7 @@ impl Live {
             bytes: u64::from(ask.blocks) * sim.w.block_bytes,
             since: now,
             pieces_left: 1,
-            ok: true,
+            errno: 0,
         });
         sim.w.recorder.app_submitted(now);
         let req = Req {
@@ -108,6 +109,7 @@ impl Live {
             volume: 0,
             op: ask.op,
             fua: ask.fua,
+            failfast: ask.failfast,
             lba: ask.lba,
             blocks: ask.blocks,
             stamp: 0,

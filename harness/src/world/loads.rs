@@ -195,7 +195,7 @@ impl Sim {
             bytes: io.blocks() * self.w.block_bytes,
             since,
             pieces_left: io.n_pieces,
-            ok: true,
+            errno: 0,
         });
         self.w.recorder.app_submitted(now);
         for &(lba, blocks) in io.pieces() {
@@ -207,6 +207,7 @@ impl Sim {
                 volume,
                 op: io.op,
                 fua: io.fua,
+                failfast: io.failfast,
                 lba,
                 blocks,
                 stamp: 0,
@@ -226,6 +227,7 @@ impl Shared {
     #[inline]
     pub(super) fn open_request(&mut self, now: Instant, host: u16, req: Req) -> (u32, Stamp) {
         let at = self.front.open(req);
+        self.recorder.requests(self.front.outstanding);
         let stamp = if req.op.mutates() {
             self.checker.stamp(at)
         } else {

@@ -190,6 +190,8 @@ pub fn fault(
             controllers: topology::controllers(on, s),
         },
         // Several controllers crash by several faults: see `timeline`.
-        K::Crash { .. } | K::Lag | K::Kill | K::AddPath | K::RemovePath => return None,
+        K::Crash { .. } | K::Lag | K::Kill | K::AddPath | K::RemovePath | K::FailQueued => {
+            return None;
+        }
     })
 }

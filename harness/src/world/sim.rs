@@ -344,7 +344,7 @@ impl Sim {
                 lba: req.lba,
                 blocks: req.blocks,
                 fua: req.fua,
-                failfast: false,
+                failfast: req.failfast,
                 buf: BufId(slot),
                 cookie: req.cookie(slot),
             }),

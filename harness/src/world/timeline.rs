@@ -3,10 +3,10 @@
 use super::queue::Due;
 use super::setup;
 use super::sim::Sim;
-use crate::scenario::model::{Fault, FaultKind, When};
+use crate::scenario::model::{Fault, FaultKind, Target, When};
 use crate::scenario::{kind_name, target_name, topology};
 use datapath::core::Input;
-use protocol::{Instant, PathId};
+use protocol::{Instant, PathId, VolumeId};
 use simarray::api::{self, FaultId};
 
 /// One fault of the scenario while it runs.
@@ -165,6 +165,7 @@ impl Sim {
             }
             FaultKind::AddPath => self.plug(&f, true),
             FaultKind::RemovePath => self.plug(&f, false),
+            FaultKind::FailQueued => self.fail_queued(&f),
             _ => {
                 if let Some(fault) = setup::fault(&f.kind, &f.on, &self.scenario) {
                     self.at_array(now, i, fault);
@@ -213,6 +214,24 @@ impl Sim {
                 usize::from(host) * usize::from(self.scenario.host.shards) + usize::from(shard)
             })
             .collect()
+    }
+
+    /// The operator's word to fail what waits, of one volume or of all.
+    fn fail_queued(&mut self, f: &Fault) {
+        let volumes = match &f.on {
+            Target::Volume(volume) => *volume..*volume + 1,
+            _ => 0..self.scenario.volumes.len(),
+        };
+        let cores = match &f.on {
+            Target::Volume(_) => (0..self.cores.len()).collect(),
+            _ => self.cores_of(f),
+        };
+        for core in cores {
+            for volume in volumes.clone() {
+                let volume = VolumeId(volume as u16);
+                self.operator(core, Input::FailQueued { volume });
+            }
+        }
     }
 
     /// The operator's hot plug, told to every shard of the path's host.

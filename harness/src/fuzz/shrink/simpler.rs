@@ -127,6 +127,7 @@ impl Search<'_> {
         self.step(|s| s.workloads[i].name = format!("workload{i}"));
         self.step(|s| s.workloads[i].kind = Kind::Random);
         self.step(|s| s.workloads[i].fua_pct = 0);
+        self.step(|s| s.workloads[i].failfast_pct = 0);
         self.step(|s| s.workloads[i].discard_pct = 0);
         self.step(|s| s.workloads[i].write_zeroes_pct = 0);
         self.step(|s| s.workloads[i].flush_every = 0);

@@ -222,6 +222,34 @@ fn time_without_a_path_is_summed_over_volumes_and_not_over_shards() {
     let m = r.finish(Instant(5 * S));
     assert_eq!(whole(&m, "no_path.time"), 35 * MS);
     assert_eq!(whole(&m, "no_path.failed"), 12);
+    assert_eq!(
+        m.value("no_path.fails_after_max", Window::Whole),
+        None,
+        "no outage had a failure in it"
+    );
+}
+
+#[test]
+fn the_first_failure_of_each_outage_is_timed() {
+    let mut r = Recorder::new(layout(&["h0-A0"], 2, 1));
+    let fail = |r: &mut Recorder, at: u64, shard: u16| {
+        let event = Event::NoPathFailed {
+            volume: VolumeId(0),
+            failed: 2,
+        };
+        tell(r, at, shard, event);
+    };
+    starve(&mut r, S, 0, 0);
+    starve(&mut r, S + 7 * MS, 1, 0);
+    fail(&mut r, S + 20 * MS, 0);
+    fail(&mut r, S + 90 * MS, 0);
+    fail(&mut r, S + 37 * MS, 1);
+    fed(&mut r, 2 * S, 0, 0);
+    starve(&mut r, 2 * S + MS, 0, 0);
+    fail(&mut r, 2 * S + 26 * MS, 0);
+    let m = r.finish(Instant(5 * S));
+    assert_eq!(whole(&m, "no_path.fails_after_min"), 20 * MS);
+    assert_eq!(whole(&m, "no_path.fails_after_max"), 30 * MS);
 }
 
 #[test]

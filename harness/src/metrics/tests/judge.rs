@@ -99,6 +99,13 @@ fn the_report_has_every_metric_with_times_in_nanoseconds() {
     for op in [Op::Read, Op::Write] {
         io(&mut r, 20 * MS, MS, op);
     }
+    let volume = protocol::VolumeId(0);
+    for event in [
+        datapath::core::Event::NoPath { volume, queued: 0 },
+        datapath::core::Event::NoPathFailed { volume, failed: 1 },
+    ] {
+        r.core_event(Instant(S), 0, 0, &event);
+    }
     let m = r.finish(Instant(5 * S));
     let flat = m.flat();
     let names: Vec<String> = m.paths().into_iter().map(|p| p.name).collect();

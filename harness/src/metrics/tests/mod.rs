@@ -42,13 +42,13 @@ pub fn done(op: Op, since: u64) -> AppDone {
         op,
         bytes: 4096,
         since: Instant(since),
-        ok: true,
+        errno: 0,
     }
 }
 
 pub fn failed(op: Op, since: u64) -> AppDone {
     AppDone {
-        ok: false,
+        errno: 5,
         ..done(op, since)
     }
 }

@@ -98,7 +98,7 @@ fn run(r: &mut Recorder, steps: &[(u64, Step)]) {
                 r.app_completed(
                     now,
                     AppDone {
-                        ok,
+                        errno: if ok { 0 } else { 5 },
                         ..done(op, since)
                     },
                 );
