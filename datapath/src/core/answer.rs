@@ -129,7 +129,12 @@ impl Core {
                 self.won(ticket, out);
                 self.succeed(now, s, out);
             }
-            Verdict::Fatal(errno) => self.fail_answered(now, s, errno, out),
+            Verdict::Fatal(errno) => {
+                if self.config.mutant(Mutant::BlamesPathForMedium) {
+                    self.path_error(now, path, out);
+                }
+                self.fail_answered(now, s, errno, out);
+            }
             Verdict::Busy(wait) => {
                 // Another path may have room now.
                 self.slots.cold_mut(s).tried |= bit;

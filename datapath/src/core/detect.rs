@@ -165,7 +165,7 @@ impl Core {
             let other = &self.paths[usize::from(q)];
             q != path && other.link == Link::Up && other.last_heard > suspect_at
         });
-        if sibling_answers {
+        if sibling_answers || self.config.mutant(Mutant::TakesStallForLoss) {
             self.lose(now, path, LossCause::Silence, out);
             return Instant::MAX;
         }

@@ -76,6 +76,10 @@ impl Core {
             self.slots.cold_mut(*s).epoch = epoch;
         }
         for s in held {
+            if self.config.mutant(Mutant::OverflowsTable) {
+                redo.push(*s);
+                continue;
+            }
             self.slots[*s].state = State::Held;
             self.slots.push_back(&mut closing.waits, *s);
         }

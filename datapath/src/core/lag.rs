@@ -5,6 +5,7 @@
 //! path is silent, nor that a command is stuck. So each lateness is remembered with its length, and excuses no more than
 //! itself and the time of one look.
 
+use super::mutant::Mutant;
 use super::{Core, times};
 use protocol::{Duration, Instant};
 
@@ -50,6 +51,9 @@ impl Core {
 
     #[cold]
     fn lagged(&mut self, now: Instant) {
+        if self.config.mutant(Mutant::CountsOwnLag) {
+            return;
+        }
         // Every input until the deadline is served is as late: that is one lateness, not many.
         if self.resumed_at <= self.wake {
             self.lags.note(now, now.since(self.wake));

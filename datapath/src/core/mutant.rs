@@ -112,6 +112,18 @@ mutants! {
     SiblingForgetsRange,
     /// New writes are kept off no range in doubt.
     BarsNothing,
+    /// Where the table of ranges in doubt is full, a lost write is sent again at once, without its range.
+    OverflowsTable,
+    /// What waits for a path is failed with the next full second.
+    RoundsDeadline,
+    /// The time in which this loop was not scheduled counts as the paths' silence.
+    CountsOwnLag,
+    /// A suspect whose probe is overdue is lost, whether any other path answers or none.
+    TakesStallForLoss,
+    /// Reads are sent a second time without regard to how many were.
+    HedgesWithoutBudget,
+    /// An error of the medium counts against the path that told of it.
+    BlamesPathForMedium,
     /// A write is sent a second time while its first attempt is out, as a read is.
     HedgesWrites,
     /// The late answer of an attempt whose request another has completed is taken for the answer of a request.

@@ -133,7 +133,11 @@ impl Core {
     }
 
     pub(super) fn starved_until(&self, v: usize) -> Instant {
-        self.volumes[v].starved_at + self.config.queue_for
+        let until = self.volumes[v].starved_at + self.config.queue_for;
+        if self.config.mutant(Mutant::RoundsDeadline) {
+            return Instant(until.0.next_multiple_of(1_000_000_000));
+        }
+        until
     }
 
     /// The deadline of a volume without a path has come.

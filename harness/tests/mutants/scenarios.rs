@@ -595,3 +595,111 @@ at = "50ms..60ms"
 on = "controller:B"
 do = "crash"
 "#;
+
+/// More writes are lost at once than the table of ranges in doubt has room for, and their ghosts come late; over so many blocks that most
+/// of them overlap none in the table, and so few that each is written again meanwhile.
+pub const FULL_TABLE: &str = r#"
+duration = "200ms"
+[array]
+fence = "time"
+cqt = "150ms"
+[host]
+shards = 1
+[datapath]
+quiesce = "200ms"
+[[workload]]
+read = 0
+block = "512B"
+span = "8MiB"
+depth = 12000
+[[fault]]
+at = "60ms"
+for = "50ms"
+on = "path:h0-A0"
+do = "late"
+after = "60ms..120ms"
+[[fault]]
+at = "100ms"
+for = "100ms"
+on = "path:h0-A0"
+do = "reset"
+"#;
+
+pub const NO_PATH_FOR_LONG: &str = r#"
+duration = "1500ms"
+[datapath]
+no_path = { queue_for = "300ms" }
+[[workload]]
+depth = 8
+[[fault]]
+at = "100ms..200ms"
+for = "1s"
+on = "all"
+do = "reset"
+[[expect]]
+metric = "no_path.fails_after_max <= 301ms"
+"#;
+
+/// A shard is not scheduled for longer than silence is borne; then a path falls silent, and its patience must be what it was.
+pub const SLOW_SHARD: &str = r#"
+duration = "800ms"
+[host]
+shards = 1
+[[workload]]
+depth = 16
+[[fault]]
+at = "100ms"
+for = "120ms"
+on = "shard:0"
+do = "lag"
+[[fault]]
+at = "300ms"
+for = "300ms"
+on = "path:h0-A0"
+do = "drop"
+[[expect]]
+metric = "failover.detect_max < 100ms"
+"#;
+
+pub const STALLED: &str = r#"
+[[workload]]
+depth = 16
+[[fault]]
+at = "100ms"
+for = "200ms"
+on = "array"
+do = "stall"
+[[expect]]
+metric = "failover.count == 0"
+"#;
+
+/// Far more reads are on a path that falls silent than may be sent a second time.
+pub const SILENT_UNDER_LOAD: &str = r#"
+[[workload]]
+read = 100
+depth = 4000
+[[fault]]
+at = "100ms"
+for = "200ms"
+on = "path:h0-A0"
+do = "drop"
+[[expect]]
+metric = "hedge.issued < 700"
+"#;
+
+/// Every read of the volume's first part fails: the medium's fault, whatever path tells of it.
+pub const MEDIUM_RANGE: &str = r#"
+[[workload]]
+read = 100
+span = "64MiB"
+depth = 16
+[[fault]]
+at = "100ms"
+for = "100ms"
+on = "volume:vol0"
+do = "medium"
+lba = 0
+blocks = 65536
+[[expect]]
+metric = "path.flips == 0"
+"#;

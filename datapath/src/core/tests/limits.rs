@@ -156,3 +156,53 @@ fn a_command_that_kills_path_after_path_is_given_up() {
     assert!(kills >= u32::from(times::LOSSES_MAX), "only {kills}");
     assert!(b.now.since(began) >= Duration::from_secs(2));
 }
+
+/// However often and however long all paths are down, the core holds `max_requests` and no more, and its tables stay as large as that.
+#[test]
+fn memory_is_bounded_while_all_paths_are_down() {
+    let mut config = config(2);
+    config.max_requests = 100;
+    config.queue_for = MS(500);
+    config.hedge_permille = HEDGE_PERMILLE;
+    let mut b = Bench::up(config);
+    let mut cookie = 0;
+    for outage in 0..5 {
+        // Some are on their way when both paths go.
+        let (mut taken, mut refused) = (0, 0);
+        for n in 0..1_000 {
+            if n == 40 {
+                b.brk(0);
+                b.brk(1);
+            }
+            cookie += 1;
+            let op = [Op::Read, Op::Write, Op::Discard, Op::Flush][n as usize % 4];
+            b.submit(op, n, 1, cookie);
+            match b.completed().first() {
+                Some((_, Outcome::Errno(verdict::EAGAIN))) => refused += 1,
+                Some(other) => panic!("{other:?}"),
+                None => taken += 1,
+            }
+            b.said.clear();
+        }
+        assert_eq!((taken, refused), (100, 900), "outage {outage}");
+        b.pass(MS(600));
+        let failed = b.completed().len();
+        assert_eq!(failed, 100, "outage {outage}: all that waited");
+        // One slot each, and one for each path's probe.
+        assert!(b.core.slots.len() <= 102, "{}", b.core.slots.len());
+        assert_eq!(b.core.leaks(), Leaks::default());
+        b.said.clear();
+        for path in 0..2 {
+            b.bring_up(path, Access::Optimized);
+            b.pass_answering(MS(10), MS(20), &[0, 1]);
+        }
+        let (held, ranges) = (b.core.closings.len(), b.core.doubts.len());
+        assert!(held <= 2 * (outage + 1) && ranges <= 100 * (outage + 1));
+        // The array proves the end of what was lost.
+        b.said.clear();
+        for (path, epoch) in b.core.associations().collect::<Vec<_>>() {
+            b.tell(Input::FenceConfirmed { path, epoch });
+        }
+        assert_eq!((b.core.closings.len(), b.core.doubts.len()), (0, 0));
+    }
+}
