@@ -11,16 +11,25 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use datapath::core::Policy;
 use steady::Steady;
 
+/// One command in so many is of 1 MiB.
+const LARGE_EVERY: u64 = 64;
+
 fn per_io(c: &mut Criterion, group: &str, paths: u16) {
     let mut g = c.benchmark_group(group);
     g.throughput(Throughput::Elements(1));
     for (name, policy) in Policy::ALL {
         g.bench_function(BenchmarkId::from_parameter(name), |b| {
-            let mut steady = Steady::new(policy, paths);
+            let mut steady = Steady::new(policy, paths, 0);
             b.iter(|| steady.step());
             steady.end();
         });
     }
+    // Large commands on the wires: what choosing beside them costs.
+    g.bench_function("adaptive_beside_large", |b| {
+        let mut steady = Steady::new(Policy::Adaptive, paths, LARGE_EVERY);
+        b.iter(|| steady.step());
+        steady.end();
+    });
     g.finish();
 }
 

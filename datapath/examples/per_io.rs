@@ -1,4 +1,4 @@
-//! The loop that `ci/instructions` counts: `per_io POLICY PATHS IOS` runs it, `per_io` alone prints the policies' names.
+//! The loop that `ci/instructions` counts: `per_io POLICY PATHS IOS [LARGE_EVERY]` runs it, `per_io` alone prints the policies' names.
 
 #[path = "../tests/common/mod.rs"]
 mod common;
@@ -23,11 +23,11 @@ fn main() -> ExitCode {
     let (Some((_, policy)), Some(paths @ 1..=128), Some(ios)) = (policy, number(1), number(2))
     else {
         eprintln!(
-            "usage: per_io [POLICY PATHS IOS]: a policy's name, 1 to 128 paths, how many I/Os"
+            "usage: per_io [POLICY PATHS IOS [LARGE_EVERY]]: a policy's name, 1 to 128 paths, how many I/Os, of which one in how many is of 1 MiB"
         );
         return ExitCode::from(2);
     };
-    let mut steady = Steady::new(*policy, paths as u16);
+    let mut steady = Steady::new(*policy, paths as u16, number(3).unwrap_or(0));
     for _ in 0..ios {
         steady.step();
     }

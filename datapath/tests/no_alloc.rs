@@ -16,6 +16,7 @@ struct Loop {
     sent: VecDeque<(PathId, Ticket, bool)>,
     now: Instant,
     n: u64,
+    large_every: u64,
 }
 
 impl Loop {
@@ -30,7 +31,7 @@ impl Loop {
             let input = match self.sent.len() < DEPTH {
                 true => {
                     self.n += 1;
-                    Input::Submit(request(self.n))
+                    Input::Submit(request(self.n, self.large_every))
                 }
                 false => match self.sent.pop_front() {
                     Some((path, ticket, true)) => Input::ProbeDone {
@@ -62,7 +63,7 @@ impl Loop {
     }
 }
 
-fn warm(policy: datapath::core::Policy) -> Loop {
+fn warm(policy: datapath::core::Policy, large_every: u64) -> Loop {
     let mut out = Actions::with_capacity(64);
     let core = up(policy, 8, &mut out);
     Loop {
@@ -71,17 +72,29 @@ fn warm(policy: datapath::core::Policy) -> Loop {
         sent: VecDeque::with_capacity(4 * DEPTH),
         now: Instant::ZERO,
         n: 0,
+        large_every,
     }
 }
 
 #[test]
 fn no_allocation_per_io() {
     for (name, policy) in Policy::ALL {
-        let mut l = warm(policy);
+        let mut l = warm(policy, 0);
         l.turn(10_000, |_| Status::Ok);
         let before = l.n;
         let counted = allocation_counter::measure(|| l.turn(200_000, |_| Status::Ok));
         assert!(l.n - before > 90_000);
+        assert_eq!(counted.count_total, 0, "{name}");
+        l.core.abandon();
+    }
+}
+
+#[test]
+fn no_allocation_per_io_beside_large_ones() {
+    for (name, policy) in Policy::ALL {
+        let mut l = warm(policy, 16);
+        l.turn(10_000, |_| Status::Ok);
+        let counted = allocation_counter::measure(|| l.turn(100_000, |_| Status::Ok));
         assert_eq!(counted.count_total, 0, "{name}");
         l.core.abandon();
     }
@@ -97,7 +110,7 @@ fn no_allocation_per_retry() {
         _ => Status::Ok,
     };
     for (name, policy) in Policy::ALL {
-        let mut l = warm(policy);
+        let mut l = warm(policy, 0);
         l.turn(40_000, status);
         let counted = allocation_counter::measure(|| l.turn(100_000, status));
         assert_eq!(counted.count_total, 0, "{name}");

@@ -43,6 +43,9 @@ impl Core {
             if op != Op::Flush && sent_at >= self.resumed_at {
                 let own = View::work_of(1, self.bytes_of(s));
                 self.views[p].sample(latency, work, own, IO_WEIGHT);
+                if own >= View::LARGE_WORK {
+                    self.selector.large_answered(path.0, own, latency);
+                }
                 self.selector.answered(now, path.0, sent_at);
             }
             let state = &mut self.paths[p];

@@ -2,7 +2,7 @@
 
 use super::api::Epoch;
 use super::mutant::{Mutant, Planted};
-use super::policy::Policy;
+use super::policy::{Board, Policy};
 use protocol::{Duration, Identity, PathId, VolumeId};
 
 /// Retry masks are 128 bits wide: a host with more paths to one array than this is refused.
@@ -41,6 +41,9 @@ pub struct PathConfig {
     pub present: bool,
     /// NUMA distance of the path's adapter from this shard's node; the `numa` policy prefers the smallest.
     pub distance: u16,
+    /// By which of the host's ports its commands leave: paths with the same number share a link. Where nobody knows, each path
+    /// has a number of its own.
+    pub port: u16,
 }
 
 #[derive(Clone, Debug)]
@@ -64,6 +67,8 @@ pub struct Config {
     pub block_bytes: u32,
     pub volumes: Vec<VolumeConfig>,
     pub paths: Vec<PathConfig>,
+    /// What this shard and its siblings tell each other of large commands: the same for all of them.
+    pub board: Board,
     /// Reads that may be sent a second time, in thousandths of the I/Os (see `hedge`); 0: none.
     pub hedge_permille: u32,
     /// Requests in the core at once; one more is answered EAGAIN.

@@ -3,7 +3,7 @@
 use super::api::{Action, Event, Outcome, Request};
 use super::mutant::Mutant;
 use super::path::Admin;
-use super::policy::View;
+use super::policy::{Command, View};
 use super::slots::State;
 use super::verdict::{AMBIGUOUS_ALIKE, EAGAIN, EINVAL, EIO};
 use super::{Actions, Core, times};
@@ -92,14 +92,14 @@ impl Core {
         if slot.touched || barred || self.volumes[v].candidates.is_empty() {
             return self.place_slowly(now, s, out);
         }
-        let own = View::work_of(1, self.bytes_of(s));
+        let command = self.command_of(s);
         let volume = &mut self.volumes[v];
         let path = self.selector.choose(
             now,
             &self.views,
             &volume.candidates,
             &volume.spill,
-            own,
+            command,
             &mut volume.cursor,
         );
         self.issue(now, s, path, out);
@@ -127,14 +127,14 @@ impl Core {
         let (tried, forbidden) = (cold.tried, cold.forbidden);
         let volume = &self.volumes[v];
         if (tried | forbidden) & volume.usable == 0 {
-            let own = View::work_of(1, self.bytes_of(s));
+            let command = self.command_of(s);
             let volume = &mut self.volumes[v];
             let path = self.selector.choose(
                 now,
                 &self.views,
                 &volume.candidates,
                 &volume.spill,
-                own,
+                command,
                 &mut volume.cursor,
             );
             return self.issue(now, s, path, out);
@@ -156,11 +156,11 @@ impl Core {
                     self.best_of(v, first & !alike, &mut list);
                 }
             }
-            let own = View::work_of(1, self.bytes_of(s));
+            let command = self.command_of(s);
             let cursor = &mut self.volumes[v].cursor;
             let path = self
                 .selector
-                .choose(now, &self.views, &list, &[], own, cursor);
+                .choose(now, &self.views, &list, &[], command, cursor);
             self.retry_paths = list;
             return self.issue(now, s, path, out);
         }
@@ -211,6 +211,9 @@ impl Core {
         view.sent(now, bytes);
         let work = view.work;
         let first = view.inflight == 1;
+        if bytes >= View::LARGE_BYTES {
+            self.selector.large_sent(now, path, self.command_of(s));
+        }
         self.slots.push_back(&mut self.paths[p].inflight, s);
         let ticket = self.slots.ticket(s);
         let slot = &mut self.slots[s];
@@ -269,6 +272,14 @@ impl Core {
         match slot.op {
             Op::Read | Op::Write => u64::from(slot.blocks) * u64::from(self.config.block_bytes),
             _ => 0,
+        }
+    }
+
+    #[inline]
+    fn command_of(&self, s: u32) -> Command {
+        Command {
+            work: View::work_of(1, self.bytes_of(s)),
+            inbound: self.slots[s].op == Op::Read,
         }
     }
 

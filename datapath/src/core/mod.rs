@@ -50,7 +50,7 @@ pub use config::{
 };
 pub use no_path::NoPath;
 pub use out::Actions;
-pub use policy::{Policy, Told};
+pub use policy::{Board, Policy, Told};
 
 use doubt::Doubt;
 use fence::Closing;
@@ -187,7 +187,12 @@ impl Core {
         let mut core = Core {
             slots: Slots::with_capacity(room + paths.len() + hedge::BURST),
             requests: Requests::new(room, config.planted()),
-            selector: Selector::new(config.policy, paths.len()),
+            selector: Selector::new(
+                config.policy,
+                &config.paths.iter().map(|p| p.port).collect::<Vec<u16>>(),
+                config.board.clone(),
+                config.shard,
+            ),
             views: config.paths.iter().map(|p| View::new(p.distance)).collect(),
             pv: vec![PathVolume::default(); paths.len() * volumes.len()],
             closings: Vec::with_capacity(paths.len() * 2),

@@ -1,10 +1,13 @@
 //! A core with all its paths up, for measurements, and a ring that answers nothing by itself.
 
 use datapath::core::{
-    Actions, BufId, Config, Core, Epoch, FencePolicy, HEDGE_PERMILLE, Input, PathConfig, Policy,
-    Request, VolumeConfig,
+    Actions, Board, BufId, Config, Core, Epoch, FencePolicy, HEDGE_PERMILLE, Input, PathConfig,
+    Policy, Request, VolumeConfig,
 };
 use protocol::{Access, Duration, Identity, Instant, Op, PathId, VolumeId};
+
+/// A command of 1 MiB.
+pub const MIB_BLOCKS: u32 = 2048;
 
 pub fn up(policy: Policy, paths: u16, out: &mut Actions) -> Core {
     let config = Config {
@@ -21,15 +24,17 @@ pub fn up(policy: Policy, paths: u16, out: &mut Actions) -> Core {
         volumes: vec![VolumeConfig {
             identity: Identity(1),
             blocks: 1 << 30,
-            max_blocks: 256,
+            max_blocks: MIB_BLOCKS,
         }],
-        paths: vec![
-            PathConfig {
+        paths: (0..paths)
+            .map(|port| PathConfig {
                 present: true,
-                distance: 10
-            };
-            usize::from(paths)
-        ],
+                distance: 10,
+                port,
+            })
+            .collect(),
+        // With a sibling that says nothing.
+        board: Board::new(2, usize::from(paths)),
         hedge_permille: HEDGE_PERMILLE,
         max_requests: 4096,
         prior: Vec::new(),
@@ -70,7 +75,10 @@ pub fn up(policy: Policy, paths: u16, out: &mut Actions) -> Core {
     core
 }
 
-pub fn request(n: u64) -> Request {
+/// Of 4 KiB, but each of which `large_every` is a divisor is of 1 MiB; 0: none.
+pub fn request(n: u64, large_every: u64) -> Request {
+    let large = n.checked_rem(large_every) == Some(0);
+    let blocks = if large { MIB_BLOCKS } else { 8 };
     Request {
         volume: VolumeId(0),
         op: if n.is_multiple_of(4) {
@@ -79,7 +87,7 @@ pub fn request(n: u64) -> Request {
             Op::Read
         },
         lba: (n.wrapping_mul(0x9e37_79b9) % (1 << 29)) & !7,
-        blocks: 8,
+        blocks,
         fua: false,
         failfast: false,
         buf: BufId(n as u32),

@@ -16,10 +16,12 @@ pub struct Steady {
     submitted: u64,
     sent: Vec<(PathId, Ticket)>,
     at: usize,
+    large_every: u64,
 }
 
 impl Steady {
-    pub fn new(policy: Policy, paths: u16) -> Self {
+    /// One command in `large_every` is of 1 MiB; 0: none.
+    pub fn new(policy: Policy, paths: u16, large_every: u64) -> Self {
         let mut out = Actions::with_capacity(64);
         let mut steady = Steady {
             core: up(policy, paths, &mut out),
@@ -28,6 +30,7 @@ impl Steady {
             submitted: 0,
             sent: Vec::with_capacity(DEPTH),
             at: 0,
+            large_every,
         };
         for _ in 0..DEPTH {
             let sent = steady.submit();
@@ -38,7 +41,7 @@ impl Steady {
 
     fn submit(&mut self) -> (PathId, Ticket) {
         self.submitted += 1;
-        let input = Input::Submit(request(self.submitted));
+        let input = Input::Submit(request(self.submitted, self.large_every));
         self.core.handle(self.now, input, &mut self.out);
         let Some(&Action::Issue { path, ticket, .. }) = self.out.as_slice().first() else {
             panic!("not issued");

@@ -28,7 +28,7 @@ use crate::report::model::{RunReport, Verdict};
 use crate::scenario::model::{Cache, Policy};
 use crate::scenario::topology::PathSpec;
 use crate::scenario::{Scenario, policy_name, topology};
-use datapath::core::Core;
+use datapath::core::{Board, Core};
 use protocol::Instant;
 use simarray::Array;
 
@@ -114,8 +114,9 @@ fn build(scenario: &Scenario, seed: u64, options: Options) -> Result<sim::Sim, W
     for host in 0..scenario.host.count {
         let of_host: Vec<_> = paths.iter().filter(|p| p.host == host).cloned().collect();
         let present: Vec<bool> = of_host.iter().map(|p| p.present).collect();
+        let board = Board::new(scenario.host.shards, of_host.len());
         for shard in 0..scenario.host.shards {
-            let config = setup::core(scenario, &of_host, shard);
+            let config = setup::core(scenario, &of_host, board.clone(), shard);
             #[cfg(feature = "mutants")]
             let config = datapath::core::Config {
                 planted: options.planted.core,

@@ -75,8 +75,8 @@ pub fn array(s: &Scenario, paths: &[PathSpec], seed: u64) -> sim::Config {
     }
 }
 
-/// The configuration of one shard of one host. `paths` are the host's.
-pub fn core(s: &Scenario, paths: &[PathSpec], shard: u16) -> dp::Config {
+/// The configuration of one shard of one host. `paths` and `board` are the host's.
+pub fn core(s: &Scenario, paths: &[PathSpec], board: dp::Board, shard: u16) -> dp::Config {
     let ports = s.host.ports.max(1);
     dp::Config {
         shard,
@@ -101,8 +101,10 @@ pub fn core(s: &Scenario, paths: &[PathSpec], shard: u16) -> dp::Config {
             .map(|p| dp::PathConfig {
                 present: p.present,
                 distance: if p.host_port == shard % ports { 10 } else { 20 },
+                port: p.host_port,
             })
             .collect(),
+        board,
         hedge_permille: s.datapath.hedge as u32 * 10,
         max_requests: MAX_REQUESTS,
         prior: Vec::new(),

@@ -11,7 +11,7 @@ use crate::seen::{Notes, Shown, Snapshot};
 use crate::shard::{
     BlockPath, Inbox, Keeper, LeftBehind, Links, Message, Outbox, Parts, Served, Shard, VolumeIo,
 };
-use datapath::core::{Core, Input};
+use datapath::core::{Board, Core, Input};
 use protocol::{Instant, PathId};
 use std::io;
 use std::sync::Arc;
@@ -69,12 +69,23 @@ pub fn spawn(
     }
     let names = plans.iter().map(Plan::names).collect();
     let keeper = Keeper::new(names, outboxes.clone());
+    let boards: Vec<Board> = plans
+        .iter()
+        .map(|p| Board::new(shape.shards, p.places()))
+        .collect();
     let began = std::time::Instant::now();
     let mut all = Vec::new();
     for ((shard, inbox), buffers) in inboxes.into_iter().enumerate().zip(buffers) {
         let shard = shard as u16;
         let parts = Parts {
-            volumes: served(config, &plans, fronts, shape, notes.of_shard(shard))?,
+            volumes: served(
+                config,
+                &plans,
+                &boards,
+                fronts,
+                shape,
+                notes.of_shard(shard),
+            )?,
             buffers,
             inbox,
             links: links(shard, &outboxes, &keeper),
@@ -137,6 +148,7 @@ fn links(shard: u16, outboxes: &[Outbox], keeper: &Arc<Keeper>) -> Links {
 fn served(
     config: &Config,
     plans: &[Plan],
+    boards: &[Board],
     fronts: &[Front],
     shape: Shape,
     notes: Notes,
@@ -145,7 +157,7 @@ fn served(
     let mut first_tag = 0;
     for (at, (p, front)) in plans.iter().zip(fronts).enumerate() {
         let volume = || p.name.clone();
-        let config = core(config, p, shape, notes.shard());
+        let config = core(config, p, shape, boards[at].clone(), notes.shard());
         let core = Core::new(config, Instant::ZERO).map_err(|e| ServeError::Volume {
             volume: volume(),
             what: e.to_string(),

@@ -315,7 +315,14 @@ impl Shape {
     }
 }
 
-pub fn core(config: &Config, plan: &Plan, shape: Shape, shard: u16) -> dp::Config {
+/// `board` is that of the volume.
+pub fn core(
+    config: &Config,
+    plan: &Plan,
+    shape: Shape,
+    board: dp::Board,
+    shard: u16,
+) -> dp::Config {
     let time = |t: std::time::Duration| {
         Duration::from_nanos(t.as_nanos().min(u128::from(u64::MAX)) as u64)
     };
@@ -343,8 +350,10 @@ pub fn core(config: &Config, plan: &Plan, shape: Shape, shard: u16) -> dp::Confi
             .map(|place| dp::PathConfig {
                 present: place < plan.devices.len(),
                 distance: 10,
+                port: place as u16,
             })
             .collect(),
+        board,
         hedge_permille: config.datapath.hedge * 10,
         max_requests: u32::from(plan.depth) * 2,
         prior: prior.collect(),

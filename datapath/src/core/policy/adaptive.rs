@@ -14,6 +14,7 @@
 //! to be so for a while.
 
 use super::View;
+use super::large::{Command, Large};
 use protocol::Instant;
 
 #[inline]
@@ -30,16 +31,16 @@ fn delay(now: Instant, v: &View, own: u32) -> u64 {
 /// The shortest delay among `candidates`, and which of them has the least work of those that are near it. `delays` is
 /// scratch.
 #[inline]
-fn least(
+pub(super) fn least(
     views: &[View],
     candidates: &[u16],
     cursor: u32,
     delays: &mut [u64],
-    delay: impl Fn(&View) -> u64,
+    delay: impl Fn(u16) -> u64,
 ) -> (u64, usize) {
     let mut shortest = u64::MAX;
     for (p, d) in candidates.iter().zip(delays.iter_mut()) {
-        *d = delay(&views[usize::from(*p)]);
+        *d = delay(*p);
         shortest = shortest.min(*d);
     }
     let near = shortest.saturating_add(shortest >> 2);
@@ -68,11 +69,13 @@ pub struct Memory {
     delays: Vec<u64>,
     /// How clearly the paths of the best class are saturated.
     pressure: u32,
+    pub large: Large,
 }
 
 impl Memory {
-    pub fn new(paths: usize) -> Self {
+    pub fn new(large: Large, paths: usize) -> Self {
         Memory {
+            large,
             delays: vec![0; paths],
             pressure: 0,
         }
@@ -85,26 +88,32 @@ const OWN_MAX: u32 = 1 << 22;
 /// So many more choices than not must have found the other paths better before one is made among them.
 const SPILL_AT: u32 = 512;
 
-/// `own` is the work of the command, `spill` are the paths of the next access class.
+/// `spill` are the paths of the next access class.
 #[inline]
 pub fn choose(
     now: Instant,
     views: &[View],
     candidates: &[u16],
     spill: &[u16],
-    own: u32,
+    command: Command,
     cursor: &mut u32,
     memory: &mut Memory,
 ) -> u16 {
     let delays = &mut memory.delays;
-    let own = own.min(OWN_MAX);
-    let (shortest, best) = least(views, candidates, *cursor, delays, |v| delay(now, v, own));
+    let own = command.work.min(OWN_MAX);
+    let usual = |p: u16| delay(now, &views[usize::from(p)], own);
+    let (shortest, best) = if memory.large.concerns(now, command) {
+        let large = &mut memory.large;
+        large.choose(now, views, candidates, command, *cursor, delays)
+    } else {
+        least(views, candidates, *cursor, delays, usual)
+    };
     *cursor = (best + 1) as u32;
     if !spill.is_empty() {
         // A path that has shown no answer yet promises nothing.
-        let promised = |v: &View| {
-            if v.known {
-                delay(now, v, own)
+        let promised = |p: u16| {
+            if views[usize::from(p)].known {
+                usual(p)
             } else {
                 u64::MAX
             }

@@ -5,6 +5,7 @@
 
 mod adaptive;
 mod failover;
+mod large;
 mod latency;
 mod least_bytes;
 mod min_latency;
@@ -16,6 +17,7 @@ mod selector;
 mod service_time;
 mod told;
 
+pub use large::{Board, Command};
 pub use selector::Selector;
 pub use told::Told;
 
@@ -88,6 +90,8 @@ pub struct View {
     pub work: u32,
     pub inflight: u32,
     pub bytes: u64,
+    /// Of the work the part of large commands.
+    pub large: u32,
     /// What a command would take on the unloaded path, and what each unit of work ahead of it adds, in 1/256 ns.
     pub base_fp: u64,
     pub slope_fp: u64,
@@ -119,6 +123,9 @@ impl View {
     /// about what a command costs an array of 32 servers and 200 µs.
     const UNIT_SHIFT: u32 = 9;
     const COMMAND_WORK: u32 = 16;
+    /// From here on a command is large: on a wire of 10 Gbit/s it is longer than a small one takes in all.
+    pub const LARGE_BYTES: u64 = 256 << 10;
+    pub const LARGE_WORK: u32 = Self::COMMAND_WORK + (Self::LARGE_BYTES >> Self::UNIT_SHIFT) as u32;
     /// So that a command of 2 GiB fits into a word: 4 s for each unit.
     const UNIT_MAX_FP: u64 = 1 << 40;
     /// Beyond what was measured a command in the queue adds at least 1/2^5 of the base.
@@ -134,6 +141,7 @@ impl View {
             work: 0,
             inflight: 0,
             bytes: 0,
+            large: 0,
             base_fp: Self::UNKNOWN_FP,
             slope_fp: 0,
             floor_fp: (Self::UNKNOWN_FP >> Self::STEEPNESS) / Self::UNKNOWN_WORK,
@@ -167,13 +175,7 @@ impl View {
     fn derive(&mut self) {
         self.work = Self::work_of(self.inflight, self.bytes);
         let work = u64::from(self.work);
-        let beyond = work.saturating_sub(self.mean_work);
-        let queue = work.saturating_mul(self.slope_fp);
-        self.queue_fp = self
-            .base_fp
-            .saturating_add(queue)
-            .saturating_add(beyond.saturating_mul(self.floor_fp))
-            .min(u64::MAX / 2);
+        self.queue_fp = self.queue_of(work);
         let floor = if work >= self.mean_work {
             self.floor_fp
         } else {
@@ -181,6 +183,29 @@ impl View {
         };
         self.unit_fp = self.slope_fp.saturating_add(floor).min(Self::UNIT_MAX_FP);
         self.overdue_at = Instant(self.oldest.0.saturating_add(self.tail.0));
+    }
+
+    /// The delay that is expected of a queue of so much work, in 1/256 ns.
+    #[inline]
+    fn queue_of(&self, work: u64) -> u64 {
+        let beyond = work.saturating_sub(self.mean_work);
+        let queue = work.saturating_mul(self.slope_fp);
+        self.base_fp
+            .saturating_add(queue)
+            .saturating_add(beyond.saturating_mul(self.floor_fp))
+            .min(u64::MAX / 2)
+    }
+
+    /// What a command of this work is expected to take in ns, if none of the large commands that are out is in its way.
+    fn beside_large(&self, now: Instant, own: u32) -> u64 {
+        let queue = self.queue_of(u64::from(self.work.saturating_sub(self.large)));
+        let own = u64::from(own).saturating_mul(self.unit_fp);
+        let delay = queue.saturating_add(own) >> Self::FRACTION;
+        if now > self.overdue_at {
+            delay.saturating_add(now.since(self.oldest).0)
+        } else {
+            delay
+        }
     }
 
     /// What a command of this work is expected to take, sent now.
@@ -194,6 +219,9 @@ impl View {
     pub fn sent(&mut self, now: Instant, bytes: u64) {
         self.inflight += 1;
         self.bytes += bytes;
+        if bytes >= Self::LARGE_BYTES {
+            self.large = self.large.saturating_add(Self::work_of(1, bytes));
+        }
         if self.inflight == 1 {
             self.oldest = now;
         }
@@ -205,6 +233,9 @@ impl View {
     pub fn back(&mut self, bytes: u64, oldest: Instant) {
         self.inflight -= 1;
         self.bytes -= bytes;
+        if bytes >= Self::LARGE_BYTES {
+            self.large = self.large.saturating_sub(Self::work_of(1, bytes));
+        }
         self.oldest = oldest;
         self.derive();
     }
@@ -299,7 +330,19 @@ mod tests {
         candidates: &[u16],
         cursor: &mut u32,
     ) -> u16 {
-        Selector::new(policy, views.len()).choose(now, views, candidates, &[], 16, cursor)
+        selector(policy, views.len()).choose(now, views, candidates, &[], of(16), cursor)
+    }
+
+    fn selector(policy: Policy, paths: usize) -> Selector {
+        let ports: Vec<u16> = (0..paths as u16).collect();
+        Selector::new(policy, &ports, Board::default(), 0)
+    }
+
+    fn of(work: u32) -> Command {
+        Command {
+            work,
+            inbound: true,
+        }
     }
 
     fn views(n: usize) -> Vec<View> {
@@ -400,9 +443,9 @@ mod tests {
                 v[1].sample(idle, 24, 24, 4);
             }
         }
-        let mut selector = Selector::new(Policy::Adaptive, 2);
+        let mut selector = selector(Policy::Adaptive, 2);
         let mut cursor = 0;
-        let chosen = |_| selector.choose(Instant(0), &v, &[0], &[1], 24, &mut cursor);
+        let chosen = |_| selector.choose(Instant(0), &v, &[0], &[1], of(24), &mut cursor);
         (0..2000).map(chosen).filter(|p| *p == 1).count() as u32
     }
 
@@ -454,6 +497,7 @@ mod tests {
                     work: 0,
                     inflight,
                     bytes: if inflight == 0 { 0 } else { bytes },
+                    large: 0,
                     base_fp,
                     slope_fp: base_fp / 999,
                     floor_fp: base_fp / 500,

@@ -1,9 +1,10 @@
 //! A policy with what it remembers of the paths beside their views. The project's own policy, and the peers' that look
 //! at nothing but queues, remember nothing; the others have their memory in their own file.
 
+use super::large::{Board, Command, Large};
 use super::{Policy, Told, View, latency, min_latency, sampled_latency, service_time, told};
 use super::{adaptive, failover, least_bytes, numa, queue_depth, round_robin};
-use protocol::Instant;
+use protocol::{Duration, Instant};
 
 #[derive(Debug)]
 enum Memory {
@@ -23,7 +24,9 @@ pub struct Selector {
 }
 
 impl Selector {
-    pub fn new(policy: Policy, paths: usize) -> Self {
+    /// `ports` says for each path by which port it leaves the host; the board is what `shard` and its siblings share.
+    pub fn new(policy: Policy, ports: &[u16], board: Board, shard: u16) -> Self {
+        let paths = ports.len();
         let memory = match policy {
             Policy::ServiceTime => Memory::ServiceTime(Box::new(service_time::Memory::new(paths))),
             Policy::Latency => Memory::Latency(latency::Memory::new(paths)),
@@ -35,12 +38,11 @@ impl Selector {
         Selector {
             policy,
             memory,
-            adaptive: adaptive::Memory::new(paths),
+            adaptive: adaptive::Memory::new(Large::new(ports, board, shard), paths),
         }
     }
 
-    /// The chosen path: one of `candidates`, which is not empty, or where the policy spills, of `spill`. `own` is the
-    /// command's work (see [`View::work_of`]).
+    /// The chosen path: one of `candidates`, which is not empty, or where the policy spills, of `spill`.
     #[inline]
     pub fn choose(
         &mut self,
@@ -48,7 +50,7 @@ impl Selector {
         views: &[View],
         candidates: &[u16],
         spill: &[u16],
-        own: u32,
+        command: Command,
         cursor: &mut u32,
     ) -> u16 {
         if candidates.len() == 1 && spill.is_empty() {
@@ -60,7 +62,7 @@ impl Selector {
                 views,
                 candidates,
                 spill,
-                own,
+                command,
                 cursor,
                 &mut self.adaptive,
             ),
@@ -109,6 +111,18 @@ impl Selector {
             Memory::MinLatency(m) => m.answered(now, path, sent_at),
             Memory::SampledLatency(m) => m.answered(now, path, sent_at),
         }
+    }
+
+    /// A large command ([`View::LARGE_BYTES`]) is sent.
+    pub fn large_sent(&mut self, now: Instant, path: u16, command: Command) {
+        if self.policy == Policy::Adaptive {
+            self.adaptive.large.sent(now, path, command);
+        }
+    }
+
+    /// A large command came back well.
+    pub fn large_answered(&mut self, path: u16, work: u32, took: Duration) {
+        self.adaptive.large.answered(path, work, took.0);
     }
 
     /// What to prefer, for the policies that are told.

@@ -42,13 +42,14 @@ pub fn config(paths: usize) -> Config {
             blocks: BLOCKS,
             max_blocks: 64,
         }],
-        paths: vec![
-            PathConfig {
+        paths: (0..paths as u16)
+            .map(|port| PathConfig {
                 present: true,
-                distance: 10
-            };
-            paths
-        ],
+                distance: 10,
+                port,
+            })
+            .collect(),
+        board: Board::default(),
         hedge_permille: 0,
         max_requests: 1024,
         prior: Vec::new(),

@@ -9,7 +9,7 @@ mod media;
 
 use datapath::core::verdict::{Verdict, judge};
 use datapath::core::{
-    Action, Actions, BufId, Config, Core, Epoch, Event, FencePolicy, HEDGE_PERMILLE, Input,
+    Action, Actions, Board, BufId, Config, Core, Epoch, Event, FencePolicy, HEDGE_PERMILLE, Input,
     LossCause, Outcome, PathConfig, Policy, Request, Ticket, VolumeConfig,
 };
 use protocol::rng::Stream;
@@ -196,13 +196,14 @@ pub fn config(paths: usize, policy: Policy) -> Config {
             blocks: BLOCKS,
             max_blocks: 64,
         }],
-        paths: vec![
-            PathConfig {
+        paths: (0..paths as u16)
+            .map(|port| PathConfig {
                 present: true,
-                distance: 10
-            };
-            paths
-        ],
+                distance: 10,
+                port,
+            })
+            .collect(),
+        board: Board::default(),
         hedge_permille: HEDGE_PERMILLE,
         max_requests: 1024,
         prior: Vec::new(),
