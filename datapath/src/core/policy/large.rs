@@ -100,8 +100,8 @@ pub struct Large {
     until: u64,
     /// The version of each row that `clocks` has already.
     seen: Vec<u64>,
-    /// Until when small commands are taken to be about, in ns.
-    small_until: u64,
+    /// How much small commands are about: each raises it by one, each large one takes a quarter away.
+    small: u32,
     /// Scratch of `pack`: by port the path that would be first and when it would be.
     firsts: Vec<First>,
 }
@@ -115,8 +115,10 @@ struct First {
     wire: u64,
 }
 
-/// After one was chosen for, small commands are about for so many ns.
-const ABOUT: u64 = 10_000_000;
+/// From here on small commands are about. What is left over where large requests are cut into commands stays below.
+const ABOUT: u32 = 8;
+/// So that no burst of large commands makes them forgotten at once, and none of small ones is remembered for long.
+const SMALL_MAX: u32 = 64;
 /// The shortest time lately creeps up by 1/2^8 of the difference.
 const UNIT_WEIGHT: u32 = 8;
 
@@ -135,7 +137,7 @@ impl Large {
             clocks: vec![0; clocks(paths)],
             until: 0,
             seen: vec![0; board.rows()],
-            small_until: 0,
+            small: 0,
             firsts: Vec::with_capacity(paths),
             board,
         }
@@ -145,9 +147,14 @@ impl Large {
     #[inline]
     pub fn concerns(&mut self, now: Instant, command: Command) -> bool {
         if command.work >= View::LARGE_WORK {
-            return now.0 < self.small_until;
+            let about = self.small >= ABOUT;
+            self.small -= self.small / 4;
+            return about;
         }
-        self.small_until = now.0.saturating_add(ABOUT);
+        self.small = (self.small + 1).min(SMALL_MAX);
+        if self.small < ABOUT {
+            return false;
+        }
         now.0 < self.until || !self.seen.is_empty() && self.siblings_hold(now)
     }
 
@@ -354,6 +361,7 @@ mod tests {
                 views: vec![View::new(0); 4],
                 cursor: 0,
             };
+            s.large.small = SMALL_MAX;
             for path in 0..4 {
                 let view = &mut s.views[usize::from(path)];
                 for _ in 0..2000 {
@@ -418,8 +426,12 @@ mod tests {
     fn large_commands_beside_small_ones_leave_a_port_free_until_the_other_is_full() {
         let mut s = alone();
         let now = Instant(0);
-        assert_eq!(s.choose(now, write(MIB)), None, "no small one is about");
-        s.choose(now, small());
+        s.large.small = 0;
+        for _ in 0..ABOUT {
+            assert_eq!(s.choose(now, write(MIB)), None, "no small one is about");
+            s.choose(now, small());
+        }
+        s.large.small = SMALL_MAX;
         let mut ports = Vec::new();
         for _ in 0..6 {
             let path = s.choose(now, write(MIB)).expect("one is about");
@@ -429,7 +441,8 @@ mod tests {
         // The second is half a command late on the second port; from then on the first is given three for each of the
         // second, whose next one would find one before it.
         assert_eq!(ports, [0, 1, 0, 0, 0, 1]);
-        assert_eq!(s.choose(Instant(ABOUT), write(MIB)), None, "no longer");
+        let more = (0..20).take_while(|_| s.choose(now, write(MIB)).is_some());
+        assert_eq!(more.count(), 2, "then they are forgotten");
     }
 
     #[test]
@@ -491,6 +504,7 @@ mod tests {
             s.large_answered(0, write(MIB).work, Duration(2 * WIRE));
             s.large_sent(Instant(0), 0, write(MIB));
             let mut sibling = Large::new(&[0, 1], board.clone(), 1);
+            sibling.small = ABOUT;
             assert_eq!(sibling.concerns(Instant(1), small()), told, "{policy:?}");
         }
     }
