@@ -28,20 +28,32 @@ fn delay(now: Instant, v: &View, own: u32) -> u64 {
     }
 }
 
-/// The shortest delay among `candidates`, and which of them has the least work of those that are near it. `delays` is
-/// scratch.
+/// A candidate's delay and the work in its queue.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct Weighed {
+    delay: u64,
+    work: u32,
+}
+
+/// The shortest delay among `candidates`, and which of them has the least work of those that are near it. `scratch` has room for
+/// each.
 #[inline]
 pub(super) fn least(
     views: &[View],
     candidates: &[u16],
     cursor: u32,
-    delays: &mut [u64],
-    delay: impl Fn(u16) -> u64,
+    scratch: &mut [Weighed],
+    delay: impl Fn(u16, &View) -> u64,
 ) -> (u64, usize) {
     let mut shortest = u64::MAX;
-    for (p, d) in candidates.iter().zip(delays.iter_mut()) {
-        *d = delay(*p);
-        shortest = shortest.min(*d);
+    let weighed = &mut scratch[..candidates.len()];
+    for (p, w) in candidates.iter().zip(weighed.iter_mut()) {
+        let view = &views[usize::from(*p)];
+        *w = Weighed {
+            delay: delay(*p, view),
+            work: view.work,
+        };
+        shortest = shortest.min(w.delay);
     }
     let near = shortest.saturating_add(shortest >> 2);
     let mut start = cursor as usize;
@@ -49,24 +61,23 @@ pub(super) fn least(
         start %= candidates.len();
     }
     let (mut best, mut best_work) = (start, u32::MAX);
-    let mut look = |from: usize, to: usize| {
-        let both = candidates[from..to].iter().zip(&delays[from..to]);
-        for (at, (p, d)) in both.enumerate() {
-            let work = views[usize::from(*p)].work;
-            if *d <= near && work < best_work {
-                (best, best_work) = (from + at, work);
+    let mut look = |from: usize, some: &[Weighed]| {
+        for (at, w) in some.iter().enumerate() {
+            if w.delay <= near && w.work < best_work {
+                (best, best_work) = (from + at, w.work);
             }
         }
     };
-    look(start, candidates.len());
-    look(0, start);
+    let (before, after) = weighed.split_at(start);
+    look(start, after);
+    look(0, before);
     (shortest, best)
 }
 
 #[derive(Debug)]
 pub struct Memory {
     /// Scratch, one for each path.
-    delays: Vec<u64>,
+    weighed: Vec<Weighed>,
     /// How clearly the paths of the best class are saturated.
     pressure: u32,
     pub large: Large,
@@ -76,7 +87,7 @@ impl Memory {
     pub fn new(large: Large, paths: usize) -> Self {
         Memory {
             large,
-            delays: vec![0; paths],
+            weighed: vec![Weighed::default(); paths],
             pressure: 0,
         }
     }
@@ -99,26 +110,22 @@ pub fn choose(
     cursor: &mut u32,
     memory: &mut Memory,
 ) -> u16 {
-    let delays = &mut memory.delays;
+    let weighed = &mut memory.weighed;
     let own = command.work.min(OWN_MAX);
-    let usual = |p: u16| delay(now, &views[usize::from(p)], own);
+    let usual = |_: u16, v: &View| delay(now, v, own);
     let (shortest, best) = if memory.large.concerns(now, command) {
         let large = &mut memory.large;
-        large.choose(now, views, candidates, command, *cursor, delays)
+        large.choose(now, views, candidates, command, *cursor, weighed)
     } else {
-        least(views, candidates, *cursor, delays, usual)
+        least(views, candidates, *cursor, weighed, usual)
     };
     *cursor = (best + 1) as u32;
     if !spill.is_empty() {
         // A path that has shown no answer yet promises nothing.
-        let promised = |p: u16| {
-            if views[usize::from(p)].known {
-                usual(p)
-            } else {
-                u64::MAX
-            }
+        let promised = |p: u16, v: &View| {
+            if v.known { usual(p, v) } else { u64::MAX }
         };
-        let (other, instead) = least(views, spill, *cursor, delays, promised);
+        let (other, instead) = least(views, spill, *cursor, weighed, promised);
         if other.saturating_mul(2) >= shortest {
             memory.pressure = memory.pressure.saturating_sub(1);
         } else if memory.pressure < SPILL_AT {

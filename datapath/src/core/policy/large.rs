@@ -17,6 +17,7 @@
 //! on it. A shard looks at its siblings' rows once for each command; they change only when one sends a large command.
 
 use super::View;
+use super::adaptive::{Weighed, least};
 use protocol::Instant;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -98,17 +99,18 @@ pub struct Large {
     /// Until when, by port and then by path, and by direction. In ns, like `until`, which is the latest of them.
     clocks: Vec<u64>,
     until: u64,
+    /// By path the latest of its own and its port's clocks.
+    held: Vec<u64>,
     /// The version of each row that `clocks` has already.
     seen: Vec<u64>,
     /// How much small commands are about: each raises it by one, each large one takes a quarter away.
     small: u32,
     /// Scratch of `pack`: by port the path that would be first and when it would be.
-    firsts: Vec<First>,
+    firsts: Vec<Option<First>>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct First {
-    port: u16,
     at: usize,
     done: u64,
     wait: u64,
@@ -136,9 +138,10 @@ impl Large {
             latest: vec![0; paths],
             clocks: vec![0; clocks(paths)],
             until: 0,
+            held: vec![0; paths],
             seen: vec![0; board.rows()],
             small: 0,
-            firsts: Vec::with_capacity(paths),
+            firsts: vec![None; paths],
             board,
         }
     }
@@ -167,7 +170,8 @@ impl Large {
 
     /// Takes over what siblings have published.
     fn merge(&mut self) {
-        for shard in (0..self.seen.len()).filter(|s| *s != self.shard) {
+        let own = self.shard;
+        for shard in (0..self.seen.len()).filter(|s| *s != own) {
             let row = self.board.row(shard);
             let version = row[0].0[Board::VERSION].load(Ordering::Acquire);
             if version == self.seen[shard] {
@@ -177,6 +181,17 @@ impl Large {
             for (at, clock) in self.clocks.iter_mut().enumerate() {
                 *clock = (*clock).max(Board::clock(row, at).load(Ordering::Relaxed));
             }
+            self.hold();
+        }
+    }
+
+    /// After a change of clocks.
+    fn hold(&mut self) {
+        for path in 0..self.held.len() as u16 {
+            let (port, own) = self.places(path);
+            let c = &self.clocks;
+            let until = c[port].max(c[port + 1]).max(c[own]).max(c[own + 1]);
+            self.held[usize::from(path)] = until;
         }
     }
 
@@ -191,10 +206,7 @@ impl Large {
     /// How long a command without data of its own waits for large ones.
     #[inline]
     fn wait(&self, now: Instant, path: u16) -> u64 {
-        let (port, own) = self.places(path);
-        let c = &self.clocks;
-        let until = c[port].max(c[port + 1]).max(c[own]).max(c[own + 1]);
-        until.saturating_sub(now.0)
+        self.held[usize::from(path)].saturating_sub(now.0)
     }
 
     /// What so much work holds a wire of this path, in ns.
@@ -211,18 +223,17 @@ impl Large {
         candidates: &[u16],
         command: Command,
         cursor: u32,
-        delays: &mut [u64],
+        scratch: &mut [Weighed],
     ) -> (u64, usize) {
         self.merge();
         if command.work >= View::LARGE_WORK {
             return self.pack(now, views, candidates, command, cursor);
         }
-        let delay = |p: u16| {
-            let v = &views[usize::from(p)];
+        let delay = |p: u16, v: &View| {
             v.beside_large(now, command.work)
                 .saturating_add(self.wait(now, p))
         };
-        super::adaptive::least(views, candidates, cursor, delays, delay)
+        least(views, candidates, cursor, scratch, delay)
     }
 
     /// The port for a large command: the first that does not take much longer than a later one.
@@ -236,7 +247,7 @@ impl Large {
     ) -> (u64, usize) {
         let n = candidates.len();
         let start = cursor as usize % n;
-        self.firsts.clear();
+        self.firsts.fill(None);
         for at in (start..n).chain(0..start) {
             let path = candidates[at];
             let (port, own) = self.places(path);
@@ -246,31 +257,29 @@ impl Large {
             let wait = until(port);
             let arrived = wait.saturating_add(wire).max(until(own));
             let besides = views[usize::from(path)].beside_large(now, 0);
-            let first = First {
-                port: port as u16,
-                at,
-                done: arrived.saturating_add(wire).saturating_add(besides),
-                wait,
-                wire,
-            };
-            match self.firsts.iter_mut().find(|f| f.port == first.port) {
-                Some(f) if first.done < f.done => *f = first,
-                Some(_) => {}
-                None => self.firsts.push(first),
+            let done = arrived.saturating_add(wire).saturating_add(besides);
+            let first = &mut self.firsts[usize::from(self.ports[usize::from(path)])];
+            if first.is_none_or(|f| done < f.done) {
+                *first = Some(First {
+                    at,
+                    done,
+                    wait,
+                    wire,
+                });
             }
         }
-        self.firsts.sort_unstable_by_key(|f| f.port);
         // What each port is worth to those before it: longer by half a large command, and by twice what already waits
         // there, so that a second one goes to the last port only when the others are full.
         let mut later = u64::MAX;
-        let mut chosen = self.firsts[self.firsts.len() - 1];
-        for f in self.firsts.iter().rev() {
+        let mut chosen = (later, start);
+        for f in self.firsts.iter().rev().flatten() {
             if f.done <= later {
-                chosen = *f;
+                chosen = (f.done, f.at);
             }
-            later = later.min(f.done + f.wire / 2 + f.wait.saturating_mul(2));
+            let spared = (f.wire / 2).saturating_add(f.wait.saturating_mul(2));
+            later = later.min(f.done.saturating_add(spared));
         }
-        (chosen.done, chosen.at)
+        chosen
     }
 
     /// A large command is sent.
@@ -293,6 +302,7 @@ impl Large {
         self.clocks[port] = left;
         self.clocks[own] = arrived;
         self.until = self.until.max(arrived);
+        self.hold();
         if self.seen.is_empty() {
             return;
         }
@@ -376,11 +386,11 @@ mod tests {
             if !self.large.concerns(now, command) {
                 return None;
             }
-            let mut delays = [0; 4];
+            let mut scratch = [Weighed::default(); 4];
             let all = [0, 1, 2, 3];
             let (_, at) =
                 self.large
-                    .choose(now, &self.views, &all, command, self.cursor, &mut delays);
+                    .choose(now, &self.views, &all, command, self.cursor, &mut scratch);
             self.cursor = at as u32 + 1;
             Some(all[at])
         }

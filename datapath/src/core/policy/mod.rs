@@ -87,6 +87,8 @@ pub struct View {
     pub unit_fp: u64,
     /// When the oldest command in flight will have been out for longer than the tail.
     pub overdue_at: Instant,
+    /// The delay that is expected of the queue without its large commands.
+    beside_fp: u64,
     pub work: u32,
     pub inflight: u32,
     pub bytes: u64,
@@ -138,6 +140,7 @@ impl View {
             queue_fp: 0,
             unit_fp: 0,
             overdue_at: Instant::MAX,
+            beside_fp: 0,
             work: 0,
             inflight: 0,
             bytes: 0,
@@ -176,6 +179,10 @@ impl View {
         self.work = Self::work_of(self.inflight, self.bytes);
         let work = u64::from(self.work);
         self.queue_fp = self.queue_of(work);
+        self.beside_fp = match self.large {
+            0 => self.queue_fp,
+            large => self.queue_of(work.saturating_sub(u64::from(large))),
+        };
         let floor = if work >= self.mean_work {
             self.floor_fp
         } else {
@@ -196,11 +203,10 @@ impl View {
             .min(u64::MAX / 2)
     }
 
-    /// What a command of this work is expected to take in ns, if none of the large commands that are out is in its way.
+    /// What a command of this work, less than a large one's, is expected to take in ns, if none of the large commands that are out is in its way.
+    #[inline]
     fn beside_large(&self, now: Instant, own: u32) -> u64 {
-        let queue = self.queue_of(u64::from(self.work.saturating_sub(self.large)));
-        let own = u64::from(own).saturating_mul(self.unit_fp);
-        let delay = queue.saturating_add(own) >> Self::FRACTION;
+        let delay = (self.beside_fp + u64::from(own) * self.unit_fp) >> Self::FRACTION;
         if now > self.overdue_at {
             delay.saturating_add(now.since(self.oldest).0)
         } else {
@@ -494,6 +500,7 @@ mod tests {
                     queue_fp: 0,
                     unit_fp: 0,
                     overdue_at: Instant::MAX,
+                    beside_fp: 0,
                     work: 0,
                     inflight,
                     bytes: if inflight == 0 { 0 } else { bytes },
