@@ -136,7 +136,11 @@ pub fn run(
             human::plural(choices.len(), "policy").replace("policys", "policies"),
             human::plural(runs, "run"),
         ];
-        writeln!(streams.out, " {}   * best of its row", counts.join(", "))?;
+        writeln!(
+            streams.out,
+            " {}   * best of its row   Δ worse than the oracle",
+            counts.join(", ")
+        )?;
     }
     streams.out.flush()?;
     Ok(tally.exit())

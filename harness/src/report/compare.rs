@@ -28,6 +28,13 @@ const ROWS: [(&str, &str, Better); 10] = [
     ("share spread", "balance.spread", Better::Lower),
 ];
 
+/// The rows of distances to the oracle in the terminal; JSON and CSV have those of all metrics.
+const DISTANCES: [(&str, &str); 3] = [
+    ("Δ throughput", "app.iops"),
+    ("Δ mean", "app.all.mean_ns"),
+    ("Δ p99", "app.all.p99_ns"),
+];
+
 /// One scenario under one policy: an object of `--json`.
 #[derive(Clone, Default, Debug, Serialize)]
 pub struct Column {
@@ -286,6 +293,18 @@ pub fn table(title: &str, columns: &[Column], style: Style) -> String {
         out += row.trim_end();
         out.push('\n');
     }
+    if columns.iter().any(|c| c.policy == ORACLE) {
+        for (name, key) in DISTANCES {
+            let mut row = format!("   {name:<14}");
+            for (column, width) in columns.iter().zip(&widths) {
+                let away = column.distance.get(key).map(|d| d * 100.0);
+                let text = away.map_or("–".to_string(), |d| format!("{d:.0} %"));
+                row += &format!("{text:>width$} ");
+            }
+            out += row.trim_end();
+            out.push('\n');
+        }
+    }
     let shares: std::collections::BTreeSet<&String> =
         columns.iter().flat_map(|c| c.shares.keys()).collect();
     for path in shares.into_iter().take(16) {
@@ -344,6 +363,36 @@ pub fn csv(columns: &[Column]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_table_says_how_far_each_is_from_the_oracle() {
+        let column = |policy: &str, iops: f64, mean: f64| Column {
+            policy: policy.into(),
+            metrics: BTreeMap::from([
+                ("app.iops".to_string(), iops),
+                ("app.all.mean_ns".to_string(), mean),
+            ]),
+            ..Column::default()
+        };
+        let mut columns = vec![column("adaptive", 90.0, 120.0)];
+        mark(&mut columns);
+        let alone = table("t", &columns, Style::PLAIN);
+        assert!(!alone.contains('Δ'), "{alone}");
+        columns.push(column(ORACLE, 100.0, 100.0));
+        mark(&mut columns);
+        let both = table("t", &columns, Style::PLAIN);
+        let row = |name: &str| {
+            let line = both.lines().find(|l| l.trim_start().starts_with(name));
+            let line = line
+                .unwrap_or_default()
+                .split_whitespace()
+                .collect::<Vec<_>>();
+            line.join(" ")
+        };
+        assert_eq!(row("Δ throughput"), "Δ throughput 10 % 0 %");
+        assert_eq!(row("Δ mean"), "Δ mean 20 % 0 %");
+        assert_eq!(row("Δ p99"), "Δ p99 – –", "{both}");
+    }
 
     #[test]
     fn the_interval_is_that_of_the_sign_test() {

@@ -1,4 +1,4 @@
-//! In turn, whatever the paths' load.
+//! In turn, whatever the paths' load: `drivers/md/dm-ps-round-robin.c` with a repeat count of 1, `nvme_round_robin_path`.
 
 #[inline]
 pub fn choose(candidates: &[u16], cursor: &mut u32) -> u16 {
