@@ -22,6 +22,11 @@ const TWO_PORTS_BY_TIME: &str = "[array]\ncontrollers = 1\nports = 2\nservice = 
 const VOLATILE_BY_TIME: &str = "[array]\nports = 1\nfabrics = 1\nservice = { tail = \"fixed\" }\ncache = \"volatile\"\nfence = \"time\"\ncqt = \"40ms\"\n\
     [host]\nports = 1\nshards = 3\n[datapath]\nquiesce = \"100ms\"\n";
 const VOLATILE: &str = "[array]\nports = 1\nfabrics = 1\nservice = { tail = \"fixed\" }\ncache = \"volatile\"\n[host]\nports = 1\nshards = 3\n";
+const SHADOW_BY_TIME: &str = "[array]\ncontrollers = 1\nports = 2\nservice = { tail = \"fixed\" }\nfence = \"time\"\ncqt = \"40ms\"\n\
+    [host]\nshards = 3\n[datapath]\nfence = \"shadow\"\nquiesce = \"100ms\"\n";
+const SHADOW_VOLATILE: &str = "[array]\nports = 1\nfabrics = 1\nservice = { tail = \"fixed\" }\ncache = \"volatile\"\nfence = \"time\"\ncqt = \"40ms\"\n\
+    [host]\nports = 1\n[datapath]\nfence = \"shadow\"\nquiesce = \"100ms\"\n";
+const SHADOW_WITH_PROOF: &str = "[array]\nports = 1\nfabrics = 1\nservice = { tail = \"fixed\" }\n[host]\nports = 1\n[datapath]\nfence = \"shadow\"\n";
 const HOLD: &str = "[array]\ncontrollers = 1\nports = 2\nservice = { tail = \"fixed\" }\n[host]\nshards = 3\n[datapath]\nfence = \"hold\"\n";
 
 /// Three I/Os that meet: what each workload does with the one block of 8 KiB or a part of it. Those of one workload go to
@@ -262,6 +267,22 @@ fn volatile_cache_with_proof() {
 #[test]
 fn writes_held() {
     assert!(exhaust("two ports, hold", HOLD) > 10_000);
+}
+
+#[test]
+fn shadows_by_time() {
+    assert!(exhaust("two ports, shadows, time", SHADOW_BY_TIME) > 10_000);
+}
+
+#[test]
+fn shadows_over_a_volatile_cache() {
+    let name = "two controllers, shadows, volatile cache, time";
+    assert!(exhaust(name, SHADOW_VOLATILE) > 10_000);
+}
+
+#[test]
+fn shadows_with_proof() {
+    assert!(exhaust("two controllers, shadows, proof", SHADOW_WITH_PROOF) > 10_000);
 }
 
 /// An enumeration that finds nothing proves something only if it would have found something: with the peers' way, a retry at

@@ -76,6 +76,9 @@ pub struct Datapath {
     pub io_timeout: Duration,
     pub no_path: NoPath,
     pub fence: Fence,
+    /// Under the fence `shadow`: data that each shard may keep of each volume, in bytes.
+    #[serde(deserialize_with = "size")]
+    pub shadow: u64,
     /// Reads that may be sent a second time, in percent of the I/Os.
     pub hedge: u32,
 }
@@ -87,6 +90,7 @@ impl Default for Datapath {
             io_timeout: Duration::from_secs(5),
             no_path: NoPath::default(),
             fence: Fence::InDoubt,
+            shadow: datapath::core::SHADOW_BYTES,
             hedge: datapath::core::HEDGE_PERMILLE / 10,
         }
     }
@@ -141,6 +145,7 @@ fn policy<'de, D: Deserializer<'de>>(from: D) -> Result<Policy, D::Error> {
 pub enum Fence {
     InDoubt,
     Hold,
+    Shadow,
 }
 
 impl From<Fence> for FencePolicy {
@@ -148,6 +153,7 @@ impl From<Fence> for FencePolicy {
         match fence {
             Fence::InDoubt => FencePolicy::InDoubt,
             Fence::Hold => FencePolicy::Hold,
+            Fence::Shadow => FencePolicy::Shadow,
         }
     }
 }
@@ -193,6 +199,12 @@ fn paths<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<PathBuf>, D::Error> {
         )),
         Paths::List(list) => Ok(list),
     }
+}
+
+/// A size with its unit, as in scenarios.
+fn size<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+    let given = String::deserialize(from)?;
+    crate::control::trace::bytes(&given).map_err(D::Error::custom)
 }
 
 fn default_depth() -> u16 {

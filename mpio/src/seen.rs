@@ -4,7 +4,7 @@
 
 use crate::record::{Record, Tap};
 use datapath::core::path::{Admin, Health, Link};
-use datapath::core::{Event, NoPath};
+use datapath::core::{Event, NoPath, OpenShadows};
 use protocol::{Access, Duration, Op};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
@@ -26,6 +26,8 @@ pub struct VolumeSeen {
     pub served: Served,
     /// Buffers that a command which was given up may still touch.
     pub parked_buffers: u32,
+    /// Writes whose data are in memory only.
+    pub shadows: OpenShadows,
     /// Reads that were sent a second time, and those that the second attempt answered first.
     pub hedges_issued: u64,
     pub hedges_won: u64,
@@ -305,6 +307,12 @@ impl Notes {
         let of_commands = matches!(
             event,
             Event::Held { .. }
+                | Event::Shadows { count: 2.., .. }
+                | Event::Shadows {
+                    kept: false,
+                    count: 1,
+                    ..
+                }
                 | Event::Redispatch { .. }
                 | Event::Hedge { .. }
                 | Event::HedgeWon { .. }

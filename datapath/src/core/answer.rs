@@ -72,7 +72,16 @@ impl Core {
             return self.orphan_over(ticket, out);
         }
         self.blame(now, s, out);
+        self.good(now, s, ticket, out);
+    }
+
+    /// The answer is the command's.
+    fn good(&mut self, now: Instant, s: u32, ticket: Ticket, out: &mut Actions) {
+        if self.reads_again(now, s, out) {
+            return;
+        }
         self.won(ticket, out);
+        self.lay_over(s, out);
         self.succeed(now, s, out);
     }
 
@@ -128,10 +137,7 @@ impl Core {
         }
         let bit = 1u128 << path;
         match verdict {
-            Verdict::Done => {
-                self.won(ticket, out);
-                self.succeed(now, s, out);
-            }
+            Verdict::Done => self.good(now, s, ticket, out),
             Verdict::Fatal(errno) => {
                 if self.config.mutant(Mutant::BlamesPathForMedium) {
                     self.path_error(now, path, out);

@@ -17,6 +17,15 @@ pub struct Ticket {
     pub generation: u32,
 }
 
+/// Names a shadow (see `fence = "shadow"`). Ordered by age: the younger one is the greater.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct ShadowId {
+    /// Above that of every shadow that its shard had heard of.
+    pub seq: u64,
+    /// Whose it is.
+    pub shard: u16,
+}
+
 /// The generation of one path's association (NVMe: controller association; SCSI: I_T nexus or open file).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Default)]
 pub struct Epoch(pub u32);
@@ -160,6 +169,16 @@ pub enum PeerMessage {
     },
     /// The shard that answers has noted the failed flush of the one that is named.
     FlushNoted { shard: u16, ticket: Ticket },
+    /// What becomes of a shadow of the sibling. `Note`, `Quiet` and `Drop` are to be answered with `ShadowNoted`.
+    Shadow {
+        step: ShadowStep,
+        id: ShadowId,
+        volume: VolumeId,
+        lba: u64,
+        blocks: u32,
+    },
+    /// The shard that answers has done what this step of the shadow asks for.
+    ShadowNoted { step: ShadowStep, id: ShadowId },
     /// A shard of a recovered daemon has proven gone all that its predecessor's shard may have left behind. No shard
     /// writes before each has said so.
     GateOpen { shard: u16 },
@@ -169,6 +188,84 @@ pub enum PeerMessage {
         path: PathId,
         epoch: Epoch,
     },
+}
+
+/// The steps of a shadow, as siblings hear of them.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ShadowStep {
+    /// It is about to be shown: read nothing there until it is.
+    Note,
+    /// It is shown.
+    Open,
+    /// It is about to be written once more: send no new write there, and say when none that you sent is uncompleted. The number
+    /// tells one attempt at that from the next.
+    Quiet(u32),
+    /// The media hold what it shows: forget it.
+    Drop,
+    /// Nobody shows it any more, or it is not written yet: write there again.
+    Free,
+}
+
+impl PeerMessage {
+    /// The one shard that the message is for; `None`: every sibling.
+    pub fn to(&self) -> Option<u16> {
+        match *self {
+            PeerMessage::DoubtNoted { shard, .. } | PeerMessage::FlushNoted { shard, .. } => {
+                Some(shard)
+            }
+            PeerMessage::ShadowNoted { id, .. } => Some(id.shard),
+            _ => None,
+        }
+    }
+}
+
+/// What a driver must do for shadows: copies of data that it keeps where every shard of the host can read them, each until every
+/// shard has said that it is free. Offsets and lengths are in blocks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ShadowAction {
+    /// Copy a part of a write's buffer: it is the shadow's data, and does not change.
+    Keep {
+        id: ShadowId,
+        cookie: u64,
+        buf_offset: u32,
+        blocks: u32,
+    },
+    /// Reads of the host see the shadow from here on, where no younger one is seen. Nothing to do: it is said for whoever judges.
+    Show {
+        id: ShadowId,
+        volume: VolumeId,
+        lba: u64,
+        blocks: u32,
+    },
+    /// Copy a part of the shadow's data, from `offset`, into a read's buffer.
+    Fill {
+        id: ShadowId,
+        offset: u32,
+        cookie: u64,
+        buf_offset: u32,
+        blocks: u32,
+    },
+    /// Write a part of the shadow's data, from `offset`. Answered as every attempt is; no request has this cookie.
+    Write {
+        id: ShadowId,
+        offset: u32,
+        path: PathId,
+        ticket: Ticket,
+        volume: VolumeId,
+        lba: u64,
+        blocks: u32,
+        fua: bool,
+        cookie: u64,
+    },
+    /// The media hold what the shadow shows, and reads see them again. Nothing to do: it is said for whoever judges.
+    Hide {
+        id: ShadowId,
+        volume: VolumeId,
+        lba: u64,
+        blocks: u32,
+    },
+    /// This shard names the shadow no more.
+    Free { id: ShadowId },
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -230,8 +327,9 @@ pub enum Action {
     Refresh {
         path: PathId,
     },
-    /// To every sibling shard of this host; `DoubtNoted` and `FlushNoted` are for the named shard only.
+    /// To every sibling shard of this host, or to the one that [`PeerMessage::to`] names.
     Peer(PeerMessage),
+    Shadow(ShadowAction),
     Event(Event),
 }
 
@@ -342,6 +440,17 @@ pub enum Event {
         path: PathId,
         epoch: Epoch,
         held: u32,
+    },
+    /// The shadows that this shard keeps now, `bytes` of data: one more (`kept`), or one less.
+    Shadows {
+        kept: bool,
+        count: u32,
+        bytes: u64,
+    },
+    /// A write overlaps what is in doubt, and there is no room to keep its data: it is held as under `in_doubt`.
+    ShadowsFull {
+        volume: VolumeId,
+        bytes: u64,
     },
     /// A write waited for the end of an attempt that was in doubt, its own or another's: it was kept from being sent, or
     /// its completion from being told.

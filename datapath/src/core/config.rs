@@ -12,6 +12,12 @@ pub const PATHS_MAX: usize = 128;
 /// [`FencePolicy::Hold`].
 pub const DOUBTS_MAX: u32 = 4096;
 
+/// Shadows that one shard may keep at once. Writes beyond them are held, as with [`FencePolicy::InDoubt`].
+pub const SHADOWS_MAX: usize = 4096;
+
+/// [`Config::shadow_bytes`] where nobody wants another.
+pub const SHADOW_BYTES: u64 = 16 << 20;
+
 /// [`Config::hedge_permille`] where nobody wants another.
 pub const HEDGE_PERMILLE: u32 = 20;
 
@@ -23,6 +29,9 @@ pub enum FencePolicy {
     InDoubt,
     /// Hold the write until its association is proven gone, or has been feared for `quiesce`.
     Hold,
+    /// As `InDoubt`, but nothing waits for a proof: the data of a write that overlaps an attempt which may still execute are kept
+    /// in memory until it is over, and reads see them there. A host that dies meanwhile may find older data in their place.
+    Shadow,
     /// Retry at once, as other multipath does. Unsafe: a ghost of the first attempt may overwrite newer data.
     None,
 }
@@ -71,6 +80,8 @@ pub struct Config {
     pub board: Board,
     /// Reads that may be sent a second time, in thousandths of the I/Os (see `hedge`); 0: none.
     pub hedge_permille: u32,
+    /// Data of writes that this shard may keep in memory under [`FencePolicy::Shadow`], in bytes.
+    pub shadow_bytes: u64,
     /// Requests in the core at once; one more is answered EAGAIN.
     pub max_requests: u32,
     /// After a crash of the daemon: the associations that it may have left behind. No write is sent before each is
@@ -150,6 +161,11 @@ impl Config {
         if self.hedge_permille > 1000 {
             return Err(ConfigError::Value(
                 "hedge_permille is above 1000: a read is sent a second time at most once for each I/O",
+            ));
+        }
+        if self.fence == FencePolicy::Shadow && self.shadow_bytes == 0 {
+            return Err(ConfigError::Value(
+                "shadow_bytes is 0: under the fence \"shadow\" data are kept, and that takes memory",
             ));
         }
         if self.io_timeout == Duration::ZERO {

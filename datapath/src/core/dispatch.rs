@@ -88,7 +88,7 @@ impl Core {
         let slot = &self.slots[s];
         let v = usize::from(slot.volume.0);
         let barrier = self.gate > 0 || !self.doubts.is_empty();
-        let barred = barrier && slot.op.mutates();
+        let barred = barrier && slot.op.mutates() || self.shadows.any;
         if slot.touched || barred || self.volumes[v].candidates.is_empty() {
             return self.place_slowly(now, s, out);
         }
@@ -111,11 +111,23 @@ impl Core {
         let slot = &self.slots[s];
         let v = usize::from(slot.volume.0);
         let starving = self.volumes[v].candidates.is_empty();
+        if slot.touched && self.is_spent(s) {
+            return self.finish(now, s, None, out);
+        }
+        if self.shadows.any && slot.op == Op::Read && self.read_in_shadow(now, s, out) {
+            return;
+        }
         if starving && self.may_not_wait(s) {
             return self.fail_at_once(now, s, out);
         }
-        if slot.op.mutates() && self.must_not_be_sent(s) {
-            return self.bar(now, s);
+        if self.slots[s].op.mutates() && self.must_not_be_sent(s) {
+            if !self.may_be_kept(s) {
+                self.say_full(s, out);
+                return self.bar(now, s);
+            }
+            if !starving {
+                return self.keep(now, s, false, out);
+            }
         }
         if self.lost_too_often(now, s) {
             return self.finish(now, s, Some(EIO), out);
@@ -171,7 +183,7 @@ impl Core {
                     Admin::Enabled | Admin::Standby
                 )
         };
-        let failfast = self.requests.get(slot.request).failfast;
+        let failfast = self.requests.get(self.slots[s].request).failfast;
         if failfast || !self.path_indices().any(hope) {
             // Every path that could ever carry it said: never again.
             return self.fail_answered(now, s, EIO, out);
@@ -229,19 +241,25 @@ impl Core {
         if touched && self.config.mutant(Mutant::DropsFuaOnRetry) {
             slot.fua = false;
         }
-        out.push(Action::Issue {
-            path: PathId(path),
-            ticket,
-            volume: slot.volume,
-            op: slot.op,
-            lba: slot.lba,
-            blocks: slot.blocks,
-            fua: slot.fua,
-            buf: self.requests.get(slot.request).buf,
-            buf_offset: slot.buf_offset,
-            cookie: self.requests.get(slot.request).cookie(),
-            hedge,
-        });
+        if touched && self.slots.cold(s).rewrites != 0 {
+            self.send_shadow(s, ticket, out);
+        } else {
+            let slot = &self.slots[s];
+            let request = self.requests.get(slot.request);
+            out.push(Action::Issue {
+                path: PathId(path),
+                ticket,
+                volume: slot.volume,
+                op: slot.op,
+                lba: slot.lba,
+                blocks: slot.blocks,
+                fua: slot.fua,
+                buf: request.buf,
+                buf_offset: slot.buf_offset,
+                cookie: request.cookie(),
+                hedge,
+            });
+        }
         if touched {
             self.redispatched(s, from, hedge, out);
         }
@@ -255,6 +273,7 @@ impl Core {
         let cold = self.slots.cold_mut(s);
         cold.own_buffer = hedge;
         cold.hedged = false;
+        cold.again = false;
         let lost_at = std::mem::replace(&mut cold.lost_at, Instant::MAX);
         if lost_at != Instant::MAX {
             out.event(Event::Redispatch {
@@ -302,7 +321,15 @@ impl Core {
 
     /// A command is over for good.
     #[inline]
-    pub(super) fn finish(&mut self, _now: Instant, s: u32, errno: Option<i32>, out: &mut Actions) {
+    pub(super) fn finish(&mut self, now: Instant, s: u32, errno: Option<i32>, out: &mut Actions) {
+        if self.slots[s].touched && self.shadows.any {
+            return self.finish_in_shadow(now, s, errno, out);
+        }
+        self.over(s, errno, out);
+    }
+
+    #[inline]
+    pub(super) fn over(&mut self, s: u32, errno: Option<i32>, out: &mut Actions) {
         let request = self.slots[s].request;
         if !self.config.mutant(Mutant::SlotLeak) {
             self.slots.remove(s);

@@ -22,9 +22,10 @@ use super::config::FencePolicy;
 use super::fence::Closing;
 use super::mutant::Mutant;
 use super::ranges::Ranges;
+use super::shadow::Span;
 use super::slots::State;
 use super::{Actions, Core};
-use protocol::{Instant, PathId, VolumeId};
+use protocol::{Instant, Op, PathId, VolumeId};
 
 /// The `acks_left` of a write that fails with its association's end, since the table had no room for its range.
 const NEVER: u32 = u32::MAX;
@@ -60,11 +61,13 @@ impl Core {
             ranges,
         });
         let room = match self.config.fence {
-            FencePolicy::InDoubt => self.doubts_max.saturating_sub(self.own_doubts),
+            FencePolicy::InDoubt | FencePolicy::Shadow => {
+                self.doubts_max.saturating_sub(self.own_doubts)
+            }
             FencePolicy::Hold | FencePolicy::None => 0,
         };
         let (doubtful, held) = lost.split_at(room.min(ranges) as usize);
-        if !held.is_empty() && self.config.fence == FencePolicy::InDoubt {
+        if !held.is_empty() && self.config.fence != FencePolicy::Hold {
             out.event(Event::DoubtsFull {
                 path: PathId(path),
                 epoch,
@@ -180,7 +183,15 @@ impl Core {
     }
 
     fn is_barred(&self, s: u32) -> bool {
-        self.gate > 0 || self.is_doubtful(s)
+        self.gate > 0 || self.is_doubtful(s) || self.is_shadowed(s)
+    }
+
+    /// Whether a barred command goes on waiting.
+    fn must_wait(&self, s: u32) -> bool {
+        match self.slots[s].op {
+            Op::Read => self.waits_for_shadow(s),
+            _ => self.is_barred(s) && !self.may_be_kept(s),
+        }
     }
 
     /// A write that was never sent before may not overlap a range in doubt, and none may be sent before the gate is open.
@@ -203,7 +214,11 @@ impl Core {
         let entangled = self.slots[s].touched
             && self.slots.cold(s).entangled
             && !self.config.mutant(Mutant::CompletesEntangled);
-        if entangled && self.is_doubtful(s) {
+        if entangled && !self.slots.cold(s).shadowed && self.is_doubtful(s) {
+            if self.may_be_kept_answered(s) {
+                return self.keep(now, s, true, out);
+            }
+            self.say_full(s, out);
             let slot = &mut self.slots[s];
             slot.state = State::Answered;
             slot.sent_at = now;
@@ -214,6 +229,12 @@ impl Core {
 
     /// Some range is no longer in doubt, or the gate opened: what waited for that goes on.
     pub(super) fn lifted(&mut self, now: Instant, out: &mut Actions) {
+        self.let_go(now, out);
+        self.settle(now, out);
+    }
+
+    /// What waited, and need not any more, goes on.
+    pub(super) fn let_go(&mut self, now: Instant, out: &mut Actions) {
         if self.config.mutant(Mutant::ForgetsAnswered) {
             return;
         }
@@ -232,7 +253,7 @@ impl Core {
             let Some(s) = self.slots.pop_front(&mut self.barred) else {
                 break;
             };
-            if self.is_barred(s) {
+            if self.must_wait(s) {
                 self.slots.push_back(&mut self.barred, s);
             } else {
                 self.say_held(now, s, out);
@@ -410,6 +431,25 @@ impl Core {
             PeerMessage::FlushNoted { shard, ticket } => {
                 if shard == self.config.shard {
                     self.flush_noted(now, ticket, out);
+                }
+            }
+            PeerMessage::Shadow {
+                step,
+                id,
+                volume,
+                lba,
+                blocks,
+            } => {
+                let span = Span {
+                    volume,
+                    lba,
+                    blocks,
+                };
+                self.told_of_shadow(now, step, id, span, out);
+            }
+            PeerMessage::ShadowNoted { step, id } => {
+                if id.shard == self.config.shard {
+                    self.shadow_noted(now, step, id, out);
                 }
             }
             PeerMessage::GateOpen { .. } => self.gate_opened(now, out),

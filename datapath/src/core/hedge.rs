@@ -123,7 +123,8 @@ impl Core {
 
     fn may_be_hedged(&self, s: u32) -> bool {
         let slot = &self.slots[s];
-        let hedged = slot.touched && self.slots.cold(s).hedged;
+        let cold = self.slots.cold(s);
+        let hedged = slot.touched && (cold.hedged || cold.again);
         let write = slot.op.mutates() && self.config.mutant(Mutant::HedgesWrites);
         (slot.op == Op::Read || write)
             && slot.state == State::InFlight

@@ -7,7 +7,8 @@
 //! Where things are: `dispatch` (submit, split, choose, send), `answer` (completions and verdicts), `usable` (what may be
 //! used, derived), `link` (connections), `detect` (silence), `lost` (a verdict and its retries), `fence` (the end of lost
 //! associations), `hedge` (reads sent twice), `announce` (access states that contradict answers), `doubt` (writes in doubt),
-//! `rewrite` (a flush that failed), `lag` (this loop's own lateness), `size` (resize),
+//! `shadow` (writes kept in memory), `pieces` (which of them is seen where), `settle` (their end), `rewrite` (a flush that failed),
+//! `lag` (this loop's own lateness), `size` (resize),
 //! `transition` (its deadline), `no_path` (queueing with a deadline), `quarantine` (failback), `tick` (deadlines).
 
 mod announce;
@@ -26,11 +27,14 @@ pub mod mutant;
 mod no_path;
 mod out;
 pub mod path;
+mod pieces;
 pub mod policy;
 mod quarantine;
 mod ranges;
 mod request;
 mod rewrite;
+mod settle;
+mod shadow;
 mod size;
 mod slots;
 mod state;
@@ -42,15 +46,17 @@ mod usable;
 pub mod verdict;
 
 pub use api::{
-    Action, BufId, Epoch, Event, Input, LossCause, Outcome, PeerMessage, Request, Ticket,
+    Action, BufId, Epoch, Event, Input, LossCause, Outcome, PeerMessage, Request, ShadowAction,
+    ShadowId, ShadowStep, Ticket,
 };
 pub use config::{
     Config, ConfigError, DOUBTS_MAX, FencePolicy, HEDGE_PERMILLE, PATHS_MAX, PathConfig,
-    VolumeConfig,
+    SHADOW_BYTES, SHADOWS_MAX, VolumeConfig,
 };
 pub use no_path::NoPath;
 pub use out::Actions;
 pub use policy::{Board, Policy, Told};
+pub use shadow::OpenShadows;
 
 use doubt::Doubt;
 use fence::Closing;
@@ -61,6 +67,7 @@ use policy::{Selector, View};
 use protocol::{Duration, Instant, PathId, VolumeId};
 use ranges::Ranges;
 use request::Requests;
+use shadow::Shadows;
 use slots::{List, Slots};
 use state::{PathState, PathVolume, VolumeState};
 use std::cmp::Reverse;
@@ -103,6 +110,13 @@ pub mod times {
     /// How long a path that contradicted its own announcement is not believed, and the most that doubling makes of it.
     pub const DISTRUST: Duration = Duration::from_millis(1);
     pub const DISTRUST_MAX: Duration = Duration::from_millis(100);
+    /// New writes over a shadow that is to be written once more wait for the ones that are out; but not longer than this, and
+    /// sixteen times as long where that was tried in vain.
+    pub const QUIET_MAX: Duration = Duration::from_millis(5);
+    /// They wait for its last write, too; not longer than this, which is more than it takes to see that a path is silent.
+    pub const WRITE_MAX: Duration = Duration::from_millis(60);
+    /// A shadow that could not be written once more is tried again after this.
+    pub const SHADOW_RETRY: Duration = Duration::from_millis(200);
     /// A fence that is not confirmed by then is sent again, over another path if there is one.
     pub const FENCE_PATIENCE: Duration = Duration::from_millis(50);
     /// An I/O that every path refused waits this long before the next round.
@@ -133,7 +147,9 @@ pub struct Core {
     /// How many of them are this shard's, and how many may be.
     own_doubts: u32,
     doubts_max: u32,
-    /// Writes that may not be sent yet because of `doubts` or `gate`.
+    /// Data that are kept in memory, because what is in doubt may overwrite them.
+    shadows: Shadows,
+    /// Writes that may not be sent yet because of `doubts`, `gate` or `shadows`, and reads that wait for a sibling's shadow.
     barred: List,
     /// Writes that succeeded and may not be completed yet because of `doubts`.
     answered: List,
@@ -199,6 +215,7 @@ impl Core {
             doubts: Ranges::default(),
             own_doubts: 0,
             doubts_max: config::DOUBTS_MAX,
+            shadows: Shadows::default(),
             barred: List::default(),
             answered: List::default(),
             gate: 0,
@@ -289,14 +306,14 @@ impl Core {
 
     /// No request of an application is in the core.
     pub fn idle(&self) -> bool {
-        self.requests.live == 0
+        self.requests.live == self.shadows.writing
     }
 
     pub fn leaks(&self) -> Leaks {
         let probes = self.paths.iter().filter(|p| p.probe.is_some()).count() as u32;
         Leaks {
-            requests: self.requests.live,
-            attempts: self.slots.used - probes,
+            requests: self.requests.live - self.shadows.writing,
+            attempts: self.slots.used - probes - self.shadows.writing,
         }
     }
 

@@ -124,6 +124,14 @@ mutants! {
     HedgesWithoutBudget,
     /// An error of the medium counts against the path that told of it.
     BlamesPathForMedium,
+    /// Data that are kept in memory are never read there.
+    ReadsThroughShadows,
+    /// A shard shows what it keeps, and sends the write, before its siblings have noted that.
+    ShowsBeforeNoted,
+    /// What was kept in memory is forgotten without being written once more.
+    DropsUnwritten,
+    /// What was kept in memory is written once more into a cache that may lose it.
+    SettlesInCache,
     /// A write is sent a second time while its first attempt is out, as a read is.
     HedgesWrites,
     /// The late answer of an attempt whose request another has completed is taken for the answer of a request.

@@ -155,6 +155,17 @@ impl Requests {
         guard.complete(outcome, out);
     }
 
+    /// One that no application asked for is over: nobody is told.
+    pub fn unasked_over(&mut self, index: u32) {
+        let slot = &mut self.slots[index as usize];
+        if let Some(guard) = slot.guard.take() {
+            guard.abandon();
+        }
+        slot.next_free = self.free;
+        self.free = index;
+        self.live -= 1;
+    }
+
     /// Whatever becomes of its commands, the request fails.
     pub fn fail(&mut self, index: u32, errno: i32) {
         self.slots[index as usize].errno.get_or_insert(errno);

@@ -23,6 +23,10 @@ pub enum State {
     Noting,
     /// A write that overlaps a range in doubt, or that a recovered daemon may not send yet.
     Barred,
+    /// A write that overlaps what is in doubt: waits until every sibling shard has noted that its data are kept. Then it is
+    /// sent, or, if it was answered with success before, completed.
+    Kept,
+    KeptAnswered,
     /// A write that fails, but only once every sibling shard has noted its range.
     Failing,
     /// A write that succeeded: its completion waits for the end of attempts in doubt that overlap it.
@@ -93,6 +97,13 @@ pub struct Cold {
     pub own_buffer: bool,
     /// A hedge was sent for its attempt.
     pub hedged: bool,
+    /// Its data are kept in memory: it need not wait for what is in doubt.
+    pub shadowed: bool,
+    /// A read: since it was sent a shadow over its blocks has come or gone; and how often it was read again for that.
+    pub again: bool,
+    pub agains: u8,
+    /// No application's: it writes this shadow of the shard once more. 0: it does not.
+    pub rewrites: u64,
 }
 
 const CLEAN: Cold = Cold {
@@ -113,6 +124,10 @@ const CLEAN: Cold = Cold {
     twin: NONE,
     own_buffer: false,
     hedged: false,
+    shadowed: false,
+    again: false,
+    agains: 0,
+    rewrites: 0,
 };
 
 impl Slot {

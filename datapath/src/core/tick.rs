@@ -25,6 +25,7 @@ impl Core {
             next = next.min(self.tick_probe(now, path, out));
         }
         next = next.min(self.tick_closings(now, out));
+        next = next.min(self.tick_shadows(now, out));
         next = next.min(self.tick_delayed(now, out));
         next = next.min(self.tick_starved(now, out));
         self.wake_by(next);

@@ -1,7 +1,9 @@
 //! The one trait between the core and what carries its actions out: io_uring in production, virtual time in the harness.
 //! Statically dispatched, so that both run the same machine code of the core.
 
-use crate::core::{Action, Actions, BufId, Epoch, Event, Outcome, PeerMessage, Ticket};
+use crate::core::{
+    Action, Actions, BufId, Epoch, Event, Outcome, PeerMessage, ShadowAction, Ticket,
+};
 use protocol::{Instant, Op, PathId, VolumeId};
 
 /// One command for a path.
@@ -40,6 +42,9 @@ pub trait Ring {
     fn fence(&mut self, now: Instant, via: PathId, target: PathId, epoch: Epoch);
     fn refresh(&mut self, now: Instant, path: PathId);
     fn peer(&mut self, now: Instant, message: PeerMessage);
+    /// Copies of data that are kept for all shards of the host. Only under `fence = "shadow"`, and there only inside the window: it may take
+    /// a lock.
+    fn shadow(&mut self, now: Instant, action: ShadowAction);
     fn event(&mut self, now: Instant, event: Event);
 }
 
@@ -89,6 +94,7 @@ pub fn carry_out<R: Ring>(ring: &mut R, now: Instant, actions: &mut Actions) {
             Action::Fence { via, target, epoch } => ring.fence(now, via, target, epoch),
             Action::Refresh { path } => ring.refresh(now, path),
             Action::Peer(message) => ring.peer(now, message),
+            Action::Shadow(action) => ring.shadow(now, action),
             Action::Event(event) => ring.event(now, event),
         }
     }

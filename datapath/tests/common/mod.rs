@@ -36,6 +36,7 @@ pub fn up(policy: Policy, paths: u16, out: &mut Actions) -> Core {
         // With a sibling that says nothing.
         board: Board::new(2, usize::from(paths)),
         hedge_permille: HEDGE_PERMILLE,
+        shadow_bytes: 0,
         max_requests: 4096,
         prior: Vec::new(),
         first_epoch: Epoch(0),

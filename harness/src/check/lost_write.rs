@@ -104,11 +104,19 @@ impl Checker {
             return;
         };
         let mut changed: Vec<(u64, u64, Stamp)> = Vec::new();
-        media.runs(lba, end - lba, |at, n, old| {
+        let mut note = |at, n, old| {
             if old != restored {
                 changed.push((at, at + n, old));
             }
-        });
+        };
+        match self.veil.covers(volume.0, lba, end) {
+            false => media.runs(lba, end - lba, note),
+            true => self
+                .veil
+                .beneath(media, volume.0, lba, end)
+                .into_iter()
+                .for_each(|(at, old)| note(at, 1, old)),
+        }
         for (from, to, old) in changed {
             let open = self.known.is_open(old);
             if self.unflushed.is_empty() {
@@ -161,7 +169,9 @@ impl Checker {
             let unflushed_turn = unflushed.turn_of(lba, end, restored, turn);
             let open_turn = self.turn_of_open(lba, end, restored, turn);
             let restored_turn = floor_turn.max(unflushed_turn).max(open_turn);
-            if restored_turn.is_none() {
+            // What is shown from memory is written once more; what was, until its datapath died, is the price of that.
+            let covered = self.veil.covers(volume.0, lba, end);
+            if restored_turn.is_none() && !covered {
                 self.findings.report("lost_write", now, || {
                     format!(
                         "The {} was durable and is gone from LBA {lba} to {} of volume {}: a crash put {} back.",

@@ -21,6 +21,7 @@ mod stale_read;
 mod tests;
 mod torn_write;
 mod unflushed;
+mod veil;
 mod wrong_volume;
 
 use findings::Findings;
@@ -32,6 +33,7 @@ use protocol::{Instant, Op, VolumeId};
 use simarray::api::Stamp;
 use stale_read::Overwrites;
 use unflushed::Unflushed;
+use veil::Veil;
 
 /// No volume has as many blocks: what claims to lie beyond is nonsense, and must not do harm.
 const BLOCKS_MAX: u64 = 1 << 56;
@@ -83,6 +85,7 @@ pub struct Checker {
     /// Per volume where the cache is volatile, else empty.
     unflushed: Vec<Unflushed>,
     overwrites: Overwrites,
+    veil: Veil,
     findings: Findings,
     /// Scratch of a read's judgement.
     held: Vec<Stamp>,
@@ -102,6 +105,7 @@ impl Checker {
             flushes: (0..volumes).map(|_| Flushes::default()).collect(),
             unflushed: (0..volatile).map(|_| Unflushed::new(block_bytes)).collect(),
             overwrites: Overwrites::new(),
+            veil: Veil::default(),
             findings: Findings::default(),
             held: Vec::new(),
             seen: Vec::new(),
@@ -197,7 +201,13 @@ impl Checker {
                 }
             }
             _ => {
-                self.judge_late_effect(now, volume, lba, end, stamp);
+                if self.veil.is_empty() {
+                    self.judge_late_effect(now, volume, lba, end, stamp);
+                } else {
+                    for (from, to) in self.veil.judged(volume.0, lba, end, stamp) {
+                        self.judge_late_effect(now, volume, from, to, stamp);
+                    }
+                }
                 if self.known.failed.of(stamp).is_some()
                     && let Some(unflushed) = self.unflushed.get_mut(usize::from(volume.0))
                 {
@@ -208,7 +218,12 @@ impl Checker {
         if let Some(unflushed) = self.unflushed.get_mut(usize::from(volume.0)) {
             unflushed.rewritten(lba, end);
         }
-        self.write_media(volume, lba, blocks, stamp);
+        if self.veil.is_empty() {
+            return self.write_media(volume, lba, blocks, stamp);
+        }
+        for (from, to) in self.seen_of(volume, lba, end, stamp) {
+            self.write_media(volume, from, (to - from) as u32, stamp);
+        }
     }
 
     /// Whether something happened where no volume is.
@@ -266,7 +281,9 @@ impl Checker {
         let end = lba.saturating_add(u64::from(blocks));
         if blocks != 0 && !self.is_nonsense(now, volume, lba, end, restored) {
             self.judge_loss(now, volume, lba, end, restored);
-            self.write_media(volume, lba, blocks, restored);
+            for (from, to) in self.seen_of(volume, lba, end, restored) {
+                self.write_media(volume, from, (to - from) as u32, restored);
+            }
         }
     }
 
@@ -322,6 +339,9 @@ impl Checker {
                 } else {
                     if whole == 0 {
                         self.judge_pieces(now, slot);
+                    }
+                    if !self.veil.is_empty() {
+                        self.veil.completed(volume, lba, end);
                     }
                     if !self.known.failed.is_empty() {
                         self.known

@@ -214,6 +214,11 @@ impl Unflushed {
         self.lost.set(lba, end - lba, old);
     }
 
+    /// What a range holds is durable, and was made so after everything before.
+    pub fn durable(&mut self, order: u64, lba: u64, end: u64, stamp: Stamp) {
+        self.floor.raise(lba, end, order, stamp);
+    }
+
     /// Something took effect.
     #[inline]
     pub fn rewritten(&mut self, lba: u64, end: u64) {

@@ -251,7 +251,7 @@ pub struct Fuzz {
     /// Of n parts run part k, counted from 0: the seeds that leave the remainder k
     #[arg(long, value_name = "K/N")]
     pub shard: Option<Shard>,
-    /// What the search is about: swarm, ghosts, crashes or gentle
+    /// What the search is about: swarm, ghosts, crashes, gentle or shadows
     #[arg(long, value_name = "NAME", default_value = "swarm")]
     pub profile: String,
     /// Where summary.json and a folder for each failing seed are left

@@ -78,7 +78,9 @@ pub fn scenario(seed: u64, profile: Profile, file: &Path) -> Scenario {
     let stream = |name: &str| Stream::new(seed, &format!("fuzz.{name}"));
     let tiny = stream("limits").percent(50);
     topology_of(&mut stream("topology"), &mut s, tiny);
-    if profile == Profile::Ghosts {
+    let shadowed = profile == Profile::Shadows;
+    let crowded = profile == Profile::Ghosts || shadowed && stream("crowded").percent(50);
+    if crowded {
         haunt(&mut stream("haunt"), &mut s);
     }
     let soaked = profile == Profile::Crashes && stream("soaked").percent(60);
@@ -95,14 +97,19 @@ pub fn scenario(seed: u64, profile: Profile, file: &Path) -> Scenario {
     inject::report_survives(&mut s);
     let tail = phases.between(1_150, 1_500) * MS;
     s.duration = Duration(last_end.max(safety.nanos()) + tail);
+    if shadowed && s.array.fence == ArrayFence::Time && stream("patient").percent(30) {
+        // Until what is kept in memory may be written.
+        s.duration.0 += s.datapath.quiesce.nanos();
+    }
     loads(seed, &mut s, tiny, profile);
     inject::aim(seed, &mut s);
     if soaked {
         pour(&mut stream("pour"), &mut s);
     }
-    if profile == Profile::Ghosts {
+    if crowded {
         crowd(&mut stream("crowd"), &mut s);
     }
+    shadow(&mut stream("shadow"), &mut s, tiny, shadowed);
     lighten(&mut s);
     // Below this every attempt of what an outage leaves behind would time out, again and again: overload, no finding.
     let backlog = envelope::backlog_ns(&s).div_ceil(100 * MS) * 100 * MS;
@@ -371,6 +378,18 @@ fn crowd(r: &mut Stream, s: &mut Scenario) {
         let hi = block * r.between(1, 4);
         w.block = Span { lo: block, hi };
         w.load = Load::RateMilli(pick(r, &[500, 2_000, 5_000]) * 1_000);
+    }
+}
+
+/// Instead of being held, writes are kept in memory: always, or now and then.
+fn shadow(r: &mut Stream, s: &mut Scenario, tiny: bool, always: bool) {
+    let now_and_then = s.datapath.fence == FencePolicy::InDoubt && r.percent(20);
+    if !always && !now_and_then {
+        return;
+    }
+    s.datapath.fence = FencePolicy::Shadow;
+    if tiny && r.percent(50) {
+        s.datapath.shadow_bytes = u64::from(s.array.block) * pick(r, &[1, 8, 64]);
     }
 }
 

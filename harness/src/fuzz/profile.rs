@@ -76,13 +76,16 @@ pub enum Profile {
     Crashes,
     /// Nothing that makes an error legitimate: no application may see one.
     Gentle,
+    /// Everything, and the fence is `shadow`.
+    Shadows,
 }
 
-const NAMES: [(&str, Profile); 4] = [
+const NAMES: [(&str, Profile); 5] = [
     ("swarm", Profile::Swarm),
     ("ghosts", Profile::Ghosts),
     ("crashes", Profile::Crashes),
     ("gentle", Profile::Gentle),
+    ("shadows", Profile::Shadows),
 ];
 
 impl Profile {
@@ -109,7 +112,7 @@ impl Profile {
     /// The faults that a seed may have.
     pub fn kinds(self) -> Vec<Kind> {
         let wanted = |k: &Kind| match self {
-            Profile::Swarm => true,
+            Profile::Swarm | Profile::Shadows => true,
             Profile::Ghosts => {
                 matches!(
                     k,
@@ -151,7 +154,7 @@ impl Profile {
     /// The share of seeds whose loads rewrite a hot spot, in percent.
     pub fn hot_pct(self) -> u64 {
         match self {
-            Profile::Ghosts => 100,
+            Profile::Ghosts | Profile::Shadows => 100,
             _ => 50,
         }
     }

@@ -11,11 +11,12 @@ use crate::scenario::{self, Scenario};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-const PROFILES: [Profile; 4] = [
+const PROFILES: [Profile; 5] = [
     Profile::Swarm,
     Profile::Ghosts,
     Profile::Crashes,
     Profile::Gentle,
+    Profile::Shadows,
 ];
 
 fn drawn(seed: u64, profile: Profile) -> Scenario {
@@ -39,7 +40,7 @@ fn carried(s: &Scenario, seed: u64) {
 #[test]
 fn two_thousand_seeds_are_valid_and_read_back_as_they_are() {
     for seed in 0..2_000 {
-        let s = drawn(seed, PROFILES[seed as usize % 4]);
+        let s = drawn(seed, PROFILES[seed as usize % 5]);
         let text = scenario::to_toml(&s);
         let read = scenario::parse(&text, &s.file, &s.name, &[]);
         let mut read = read.unwrap_or_else(|e| panic!("seed {seed}: {e:?}\n{text}"));

@@ -15,6 +15,9 @@ pub struct Events {
     pub fence_held: u64,
     pub fence_held_max_ns: u64,
     pub fence_overflow: u64,
+    pub shadow_writes: u64,
+    pub shadow_reads: u64,
+    pub shadow_bytes_max: u64,
     pub flips: u64,
     pub failbacks: u64,
     pub failback_max_ns: u64,
@@ -50,6 +53,9 @@ impl Merge for Events {
         self.fence_held += other.fence_held;
         self.fence_overflow += other.fence_overflow;
         self.fence_held_max_ns = self.fence_held_max_ns.max(other.fence_held_max_ns);
+        self.shadow_writes += other.shadow_writes;
+        self.shadow_reads += other.shadow_reads;
+        self.shadow_bytes_max = self.shadow_bytes_max.max(other.shadow_bytes_max);
         self.flips += other.flips;
         self.failbacks += other.failbacks;
         self.failback_max_ns = self.failback_max_ns.max(other.failback_max_ns);

@@ -194,6 +194,12 @@ impl Recorder {
         self.events.at(self.segment).hedges_issued += 1;
     }
 
+    /// A read was served from memory, whole or in part (`shadow.reads`).
+    pub fn shadow_read(&mut self, now: Instant) {
+        self.advance(now);
+        self.events.at(self.segment).shadow_reads += 1;
+    }
+
     /// The second attempt was answered first (`hedge.won`).
     pub fn hedge_won(&mut self) {
         self.events.at(self.segment).hedges_won += 1;

@@ -90,6 +90,10 @@ impl Recorder {
                 events.fence_held += 1;
                 events.fence_held_max_ns = events.fence_held_max_ns.max(waited.0);
             }
+            Event::Shadows { kept, bytes, .. } => {
+                events.shadow_writes += u64::from(kept);
+                events.shadow_bytes_max = events.shadow_bytes_max.max(bytes);
+            }
             Event::Hedge { .. } => self.hedge_issued(),
             Event::HedgeWon { .. } => self.hedge_won(),
             // Registrations are counted when they are carried out; the others are no metric.
@@ -100,6 +104,7 @@ impl Recorder {
             | Event::Resized { .. }
             | Event::Illegal { .. }
             | Event::Closed { .. }
+            | Event::ShadowsFull { .. }
             | Event::StaleCompletion { .. } => {}
         }
     }

@@ -59,6 +59,7 @@ impl Scenario {
                 queue_for: Duration::from_secs(30),
                 fence: FencePolicy::InDoubt,
                 quiesce: Duration::from_secs(12),
+                shadow_bytes: datapath::core::SHADOW_BYTES,
                 hedge: 2,
             },
             workloads: Vec::new(),

@@ -72,6 +72,7 @@ fn slot<'s>(s: &'s mut Scenario, key: &str) -> Option<Slot<'s>> {
         ["path", i, "rate"] => Slot::MaybeLong(&mut s.paths.get_mut(index(i)?)?.bits_per_s),
         ["datapath", "io_timeout"] => Slot::Time(&mut s.datapath.io_timeout),
         ["datapath", "quiesce"] => Slot::Time(&mut s.datapath.quiesce),
+        ["datapath", "shadow"] => Slot::Long(&mut s.datapath.shadow_bytes),
         ["datapath", "hedge"] => Slot::Long(&mut s.datapath.hedge),
         ["datapath", "no_path", "queue_for"] => Slot::Time(&mut s.datapath.queue_for),
         ["workload", i, key] => of_workload(s.workloads.get_mut(index(i)?)?, key)?,

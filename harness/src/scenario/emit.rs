@@ -211,10 +211,12 @@ impl Writer<'_> {
             match d.fence {
                 FencePolicy::InDoubt => "in_doubt",
                 FencePolicy::Hold => "hold",
+                FencePolicy::Shadow => "shadow",
                 FencePolicy::None => "none",
             },
         );
         self.time("quiesce", d.quiesce);
+        self.quantity("shadow", d.shadow_bytes, Unit::Size);
         self.quantity("hedge", d.hedge, Unit::Percent);
     }
 

@@ -80,6 +80,9 @@ const FIXED: &[(&str, Measure)] = &[
     ("fence.held", Measure::Count),
     ("fence.held_max", Measure::Time),
     ("fence.overflow", Measure::Count),
+    ("shadow.writes", Measure::Count),
+    ("shadow.reads", Measure::Count),
+    ("shadow.bytes_max", Measure::Bytes),
     ("path.flips", Measure::Count),
     ("failback.count", Measure::Count),
     ("failback.max", Measure::Time),
@@ -150,8 +153,8 @@ pub fn measure(
         .collect();
     if allowed.is_empty() {
         let groups = [
-            "app", "path", "balance", "failover", "hedge", "fence", "failback", "array", "no_path",
-            "datapath", "rules",
+            "app", "path", "balance", "failover", "hedge", "fence", "shadow", "failback", "array",
+            "no_path", "datapath", "rules",
         ];
         allowed = groups.iter().map(|g| format!("{g}.…")).collect();
         allowed.push("registrations".into());

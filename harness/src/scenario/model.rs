@@ -137,6 +137,8 @@ pub struct Datapath {
     pub queue_for: Duration,
     pub fence: FencePolicy,
     pub quiesce: Duration,
+    /// Data of writes that one shard may keep in memory under the fence `shadow`.
+    pub shadow_bytes: u64,
     /// Reads that a path keeps too long and that may be sent a second time on another, in percent of the I/Os.
     pub hedge: u64,
 }

@@ -205,6 +205,7 @@ pub fn datapath(r: &mut Reader<'_>, root: &Table, s: &mut Scenario) {
             "no_path",
             "fence",
             "quiesce",
+            "shadow",
             "hedge",
         ],
     );
@@ -219,10 +220,13 @@ pub fn datapath(r: &mut Reader<'_>, root: &Table, s: &mut Scenario) {
     let fences = [
         ("in_doubt", FencePolicy::InDoubt),
         ("hold", FencePolicy::Hold),
+        ("shadow", FencePolicy::Shadow),
         ("none", FencePolicy::None),
     ];
-    d.fence = word_or_later(r, &t, "fence", &fences, &["shadow"]).unwrap_or(d.fence);
+    d.fence = r.word(&t, "fence", &fences).unwrap_or(d.fence);
     d.quiesce = r.time(&t, "quiesce", 0, d.quiesce);
+    let shadow = r.blocks(&t, "shadow", Drawn::PerSeed, r.block, Unit::Size.ceiling());
+    d.shadow_bytes = shadow.map_or(d.shadow_bytes, |got| got.span.lo);
     d.hedge = r.percent(&t, "hedge", d.hedge).lo;
 }
 

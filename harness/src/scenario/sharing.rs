@@ -4,6 +4,8 @@
 //! host knows of it: it writes there, is told that all is well, and then the ghost of the first lands on its data. That is no
 //! defect that a run could judge but one of the scenario, so it does not run. With `fence = "hold"` a lost write is not over
 //! before its association is proven gone; hosts that take turns (a cluster's lock) are then safe.
+//!
+//! With `fence = "shadow"` not even a reader on another host is served right: what is kept in a host's memory no other host sees.
 
 use super::model::*;
 use super::quantity::{self, Unit};
@@ -16,11 +18,39 @@ pub fn check(r: &mut Reader<'_>, tables: &[Section<'_>], s: &Scenario) {
     let written: Vec<Option<(u64, u64)>> = (tables.iter().zip(&s.workloads))
         .map(|(t, w)| may_write(w).then(|| area(r, t, w)))
         .collect();
+    let used: Vec<(u64, u64)> = (tables.iter().zip(&s.workloads))
+        .map(|(t, w)| area(r, t, w))
+        .collect();
+    let shadow = s.datapath.fence == FencePolicy::Shadow;
     for (i, w) in s.workloads.iter().enumerate() {
+        let apart = |other: &Workload| w.host == other.host || w.volume != other.volume;
         let rival = s.workloads[..i].iter().enumerate().find_map(|(j, other)| {
             let common = both(written[i]?, written[j]?)?;
-            (w.host != other.host && w.volume == other.volume).then_some((other, common))
+            (!apart(other)).then_some((other, common))
         });
+        let reader = s.workloads.iter().enumerate().find_map(|(j, other)| {
+            let common = both(written[i]?, used[j])?;
+            (shadow && !apart(other) && written[j].is_none()).then_some((other, common))
+        });
+        if let Some((other, (from, to))) = reader {
+            let t = &tables[i];
+            let shown = |bytes| quantity::write(bytes, Unit::Size);
+            let volume = s.volumes.get(w.volume).map_or("", |v| v.name.as_str());
+            r.report(
+                t.at,
+                format!(
+                    "host: workload '{}' of host {} reads {} to {} of volume '{volume}', which workload '{}' of host {} writes: under \
+                     fence = \"shadow\" a write may be in the memory of its own host only; give each a part of its own (offset, span), or set another fence \
+                     in [datapath]",
+                    other.name,
+                    other.host,
+                    shown(from),
+                    shown(to),
+                    w.name,
+                    w.host,
+                ),
+            );
+        }
         if let Some((other, (from, to))) = rival {
             let t = &tables[i];
             let key = ["offset", "span", "host"].into_iter().find(|k| t.has(k));

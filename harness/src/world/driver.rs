@@ -4,10 +4,10 @@ use super::observe::Step;
 use super::shared::{Shared, Todo, bytes_of};
 use super::wires::{ATTEMPTS_MAX, Attempt, CONTROL_MAX, End};
 use crate::metrics::AppDone;
-use datapath::core::{BufId, Epoch, Event, Outcome, PeerMessage, Ticket};
+use datapath::core::{BufId, Epoch, Event, Outcome, PeerMessage, ShadowAction, Ticket};
 use datapath::ring::{Issue, Ring};
 use protocol::{Duration, Instant, Op, PathId, VolumeId};
-use simarray::api::{Assoc, Command};
+use simarray::api::{Assoc, Command, Stamp};
 
 /// A closed-loop slot whose I/O failed waits this long before the next.
 const AFTER_FAILURE: Duration = Duration::from_millis(10);
@@ -61,6 +61,135 @@ impl Driver<'_> {
         buf
     }
 
+    /// Whether a path can carry a command at all, and whether it should, as far as the host was told.
+    #[inline]
+    pub(super) fn may_carry(
+        &mut self,
+        now: Instant,
+        path: PathId,
+        volume: VolumeId,
+        lba: u64,
+    ) -> bool {
+        let shard = &self.w.shards[self.core];
+        if shard.accessible(path.0, volume.0) {
+            return true;
+        }
+        let wire = &shard.wires[usize::from(path.0)];
+        if wire.end != End::Up {
+            let text = format!(
+                "a command was sent on {}, which is not connected",
+                self.names(path)
+            );
+            self.w.violation(now, "illegal_transition", text);
+            return false;
+        }
+        if shard.any_accessible(volume.0) {
+            let told = wire.told[usize::from(volume.0)];
+            let text = format!(
+                "vol{} LBA {lba} was sent on {}, told {:?}{}{}, while another path was accessible",
+                volume.0,
+                self.names(path),
+                told.access,
+                if told.right { "" } else { " and not verified" },
+                if wire.wanted { "" } else { " and removed" }
+            );
+            self.w.violation(now, "inaccessible_dispatch", text);
+        }
+        true
+    }
+
+    /// Sends a command; what is the same in its slot as before is an attempt of the same.
+    #[inline]
+    pub(super) fn send(
+        &mut self,
+        now: Instant,
+        ticket: Ticket,
+        attempt: Attempt,
+        step: Step,
+        fua: bool,
+        stamp: Stamp,
+    ) {
+        let core = self.core;
+        let (path, op, volume) = (PathId(attempt.path), attempt.op, VolumeId(attempt.volume));
+        let (lba, blocks) = (attempt.lba, attempt.blocks);
+        let global = self.global(path);
+        self.w.front.pool.take(attempt.buf);
+        let a = self.w.shards[core].attempt_mut(ticket.slot);
+        let again = a.cookie == attempt.cookie && a.lba == lba && !a.probe;
+        let old = *a;
+        *a = Attempt {
+            generation: ticket.generation,
+            first_generation: if again {
+                old.first_generation
+            } else {
+                ticket.generation
+            },
+            sent: now,
+            live: true,
+            executed: again && old.executed,
+            fatal: again && old.fatal,
+            count: if again {
+                old.count.saturating_add(1)
+            } else {
+                1
+            },
+            ..attempt
+        };
+        let (fatal, count) = (a.fatal, a.count);
+        if again && old.live {
+            let text = format!(
+                "{} vol{} LBA {lba} was sent again while its first attempt may still be answered",
+                super::events::op_name(op),
+                volume.0,
+            );
+            self.w.violation(now, "buffer_reuse", text);
+        }
+        if fatal {
+            let text = format!(
+                "{} vol{} LBA {lba} was sent again on {} after a status that forbids it",
+                super::events::op_name(op),
+                volume.0,
+                self.names(path)
+            );
+            self.w.violation(now, "retried_fatal", text);
+        }
+        if count == ATTEMPTS_MAX {
+            let text = format!(
+                "{} vol{} LBA {lba} was sent {ATTEMPTS_MAX} times",
+                super::events::op_name(op),
+                volume.0,
+            );
+            self.w.violation(now, "bound_exceeded", text);
+        }
+        let bytes = bytes_of(op, blocks, self.w.block_bytes);
+        self.w.recorder.issued(now, global, op, bytes);
+        self.w.step(
+            now,
+            step,
+            global,
+            Some(op),
+            volume.0,
+            lba,
+            blocks,
+            u64::from(ticket.slot),
+        );
+        let assoc = self.w.assoc(core, path.0);
+        self.w.array.send(
+            now,
+            assoc,
+            tag(ticket),
+            Command {
+                volume,
+                op,
+                lba,
+                blocks,
+                fua,
+                stamp,
+                probe: false,
+            },
+        );
+    }
+
     /// Something besides I/O is begun on a path.
     fn control(&mut self, now: Instant, path: PathId) {
         if self.w.shards[self.core].wires[usize::from(path.0)].count_control(now) {
@@ -76,33 +205,8 @@ impl Driver<'_> {
 impl Ring for Driver<'_> {
     #[inline]
     fn issue(&mut self, now: Instant, i: Issue) {
-        let global = self.global(i.path);
-        let core = self.core;
-        let p = i.path.0;
-        let shard = &self.w.shards[core];
-        if !shard.accessible(p, i.volume.0) {
-            if shard.wires[usize::from(p)].end != End::Up {
-                let text = format!(
-                    "a command was sent on {}, which is not connected",
-                    self.names(i.path)
-                );
-                self.w.violation(now, "illegal_transition", text);
-                return;
-            }
-            if shard.any_accessible(i.volume.0) {
-                let wire = &shard.wires[usize::from(p)];
-                let told = wire.told[usize::from(i.volume.0)];
-                let text = format!(
-                    "vol{} LBA {} was sent on {}, told {:?}{}{}, while another path was accessible",
-                    i.volume.0,
-                    i.lba,
-                    self.names(i.path),
-                    told.access,
-                    if told.right { "" } else { " and not verified" },
-                    if wire.wanted { "" } else { " and removed" }
-                );
-                self.w.violation(now, "inaccessible_dispatch", text);
-            }
+        if !self.may_carry(now, i.path, i.volume, i.lba) {
+            return;
         }
         let Some((slot, req)) = self.w.front.current(i.cookie) else {
             let text = format!(
@@ -118,95 +222,20 @@ impl Ring for Driver<'_> {
             true => self.buffer_of_hedge(now, slot, &i),
             false => req.buf,
         };
-        self.w.front.pool.take(buf);
-        let blocks = if flush_blocks { 0 } else { i.blocks };
-        let a = self.w.shards[core].attempt_mut(i.ticket.slot);
-        let again = a.cookie == i.cookie && a.lba == i.lba && !a.probe;
-        let old = *a;
-        *a = Attempt {
-            generation: i.ticket.generation,
-            first_generation: if again {
-                old.first_generation
-            } else {
-                i.ticket.generation
-            },
+        let attempt = Attempt {
             cookie: i.cookie,
             lba: i.lba,
-            blocks,
+            blocks: if flush_blocks { 0 } else { i.blocks },
             offset: i.buf_offset,
             buf,
             hedged,
-            sent: now,
-            path: p,
+            path: i.path.0,
             volume: i.volume.0,
             op: i.op,
-            live: true,
-            probe: false,
-            executed: again && old.executed,
-            fatal: again && old.fatal,
-            count: if again {
-                old.count.saturating_add(1)
-            } else {
-                1
-            },
+            ..Attempt::EMPTY
         };
-        let (fatal, count) = (a.fatal, a.count);
-        if again && old.live {
-            let text = format!(
-                "{} vol{} LBA {} was sent again while its first attempt may still be answered",
-                super::events::op_name(i.op),
-                i.volume.0,
-                i.lba
-            );
-            self.w.violation(now, "buffer_reuse", text);
-        }
-        if fatal {
-            let text = format!(
-                "{} vol{} LBA {} was sent again on {} after a status that forbids it",
-                super::events::op_name(i.op),
-                i.volume.0,
-                i.lba,
-                self.names(i.path)
-            );
-            self.w.violation(now, "retried_fatal", text);
-        }
-        if count == ATTEMPTS_MAX {
-            let text = format!(
-                "{} vol{} LBA {} was sent {ATTEMPTS_MAX} times",
-                super::events::op_name(i.op),
-                i.volume.0,
-                i.lba
-            );
-            self.w.violation(now, "bound_exceeded", text);
-        }
-        let bytes = bytes_of(i.op, blocks, self.w.block_bytes);
-        self.w.recorder.issued(now, global, i.op, bytes);
         let step = if i.hedge { Step::Hedge } else { Step::Issue };
-        self.w.step(
-            now,
-            step,
-            global,
-            Some(i.op),
-            i.volume.0,
-            i.lba,
-            blocks,
-            u64::from(i.ticket.slot),
-        );
-        let assoc = self.w.assoc(core, p);
-        self.w.array.send(
-            now,
-            assoc,
-            tag(i.ticket),
-            Command {
-                volume: i.volume,
-                op: i.op,
-                lba: i.lba,
-                blocks,
-                fua: i.fua,
-                stamp,
-                probe: false,
-            },
-        );
+        self.send(now, i.ticket, attempt, step, i.fua, stamp);
     }
 
     fn probe(&mut self, now: Instant, path: PathId, ticket: Ticket, volume: VolumeId) {
@@ -413,13 +442,11 @@ impl Ring for Driver<'_> {
     }
 
     fn peer(&mut self, now: Instant, message: PeerMessage) {
-        let only = match message {
-            PeerMessage::DoubtNoted { shard, .. } | PeerMessage::FlushNoted { shard, .. } => {
-                Some(shard)
-            }
-            _ => None,
-        };
-        self.w.post(now, self.core, only, message);
+        self.w.post(now, self.core, message.to(), message);
+    }
+
+    fn shadow(&mut self, now: Instant, action: ShadowAction) {
+        self.carry_out_shadow(now, action);
     }
 
     fn event(&mut self, now: Instant, event: Event) {

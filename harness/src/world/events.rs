@@ -169,6 +169,19 @@ pub fn record(w: &mut Shared, now: Instant, core: usize, event: &Event) {
             );
             tell(w, "doubts_full", Some(path.0), text);
         }
+        Event::ShadowsFull { volume, bytes } => {
+            let text = format!(
+                "vol{}: no room for more than the {bytes} bytes of shadows, a write waits",
+                volume.0
+            );
+            tell(w, "shadows_full", None, text);
+        }
+        Event::Shadows { count, bytes, .. } => {
+            w.seen.mix(u64::from(count) << 48 ^ bytes);
+            if count == 0 {
+                tell(w, "shadows_over", None, "no shadow is open any more".into());
+            }
+        }
         // One for each command: in the fingerprint always, among the events never.
         Event::Redispatch {
             to,

@@ -2,7 +2,7 @@
 //! other driver.
 //!
 //! Where things are: `sim` (the loop), `setup` (configurations), `driver` (a core's actions), `incoming` (what the array
-//! says), `front` (requests and buffers), `wires` (connections and attempts, as a transport knows them), `loads`
+//! says), `front` (requests and buffers), `shadows` (data that a datapath keeps), `wires` (connections and attempts, as a transport knows them), `loads`
 //! (workloads), `timeline` (faults), `told` (the oracle), `transitions` (the states of paths, judged), `events` and `observe` (what is recorded).
 
 mod driver;
@@ -15,6 +15,7 @@ mod observe;
 mod pool;
 mod queue;
 mod setup;
+mod shadows;
 mod shared;
 mod sim;
 mod timeline;

@@ -106,6 +106,7 @@ pub fn core(s: &Scenario, paths: &[PathSpec], board: dp::Board, shard: u16) -> d
             .collect(),
         board,
         hedge_permille: s.datapath.hedge as u32 * 10,
+        shadow_bytes: s.datapath.shadow_bytes,
         max_requests: MAX_REQUESTS,
         prior: Vec::new(),
         first_epoch: dp::Epoch(0),

@@ -390,10 +390,12 @@ impl Sim {
             self.w.violation(now, "stuck_io", text);
         }
         self.w.take_findings();
+        let mut shadows = 0;
         for core in 0..self.cores.len() {
             let Some(c) = self.cores[core].take() else {
                 continue;
             };
+            shadows += c.open_shadows().count;
             let leaks = c.leaks();
             if outstanding == 0 && (leaks.requests > 0 || leaks.attempts > 0) {
                 let text = format!(
@@ -403,6 +405,11 @@ impl Sim {
                 self.w.violation(now, "leak", text);
             }
             c.abandon();
+        }
+        let kept = self.w.store.len();
+        if shadows == 0 && kept > 0 {
+            let text = format!("{kept} copies of data are kept, and no shard has a shadow");
+            self.w.violation(now, "leak", text);
         }
         let used = self.w.front.pool.used();
         if outstanding == 0 && used > 0 {
@@ -424,6 +431,8 @@ impl Sim {
             return;
         }
         self.w.recorder.datapath_died(now, host);
+        self.w.store.datapath_died(host);
+        self.w.checker.datapath_died(host);
         let shards = usize::from(self.scenario.host.shards);
         for core in h * shards..(h + 1) * shards {
             let Some(c) = self.cores[core].take() else {

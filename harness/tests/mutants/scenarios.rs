@@ -703,3 +703,69 @@ blocks = 65536
 [[expect]]
 metric = "path.flips == 0"
 "#;
+
+/// What ghosts overwrite is kept in memory meanwhile, and written once more when nothing is feared.
+pub const SHADOWED_GHOSTS: &str = r#"
+duration = "1200ms"
+[array]
+fence = "time"
+cqt = "200ms"
+[datapath]
+fence = "shadow"
+quiesce = "300ms"
+[[workload]]
+read = 50
+block = "512B..4KiB"
+span = "64KiB"
+depth = 16
+[[fault]]
+at = "99ms"
+for = "60ms"
+on = "path:h0-A0"
+do = "late"
+after = "60ms..200ms"
+[[fault]]
+at = "100ms"
+for = "100ms"
+on = "path:h0-A0"
+do = "drop_answers"
+"#;
+
+/// The same over a cache that loses what is not flushed, in crashes after the end of the fear.
+pub const SHADOWED_CRASH: &str = r#"
+duration = "1500ms"
+[array]
+fence = "time"
+cqt = "200ms"
+cache = "volatile"
+[datapath]
+fence = "shadow"
+quiesce = "300ms"
+[[workload]]
+read = 0
+block = "512B..4KiB"
+span = "64KiB"
+depth = 16
+flush_every = 8
+stop = "300ms"
+[[workload]]
+read = 100
+span = "64KiB"
+depth = 4
+[[fault]]
+at = "99ms"
+for = "60ms"
+on = "path:h0-A0"
+do = "late"
+after = "60ms..200ms"
+[[fault]]
+at = "100ms"
+for = "100ms"
+on = "path:h0-A0"
+do = "drop_answers"
+[[fault]]
+at = "600ms"
+for = "100ms"
+on = "array"
+do = "crash"
+"#;

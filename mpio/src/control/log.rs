@@ -131,6 +131,20 @@ pub fn line(event: &Event) -> Option<Line> {
             let text = format!("{held} lost writes are held: too many ranges are in doubt");
             of(Warn, "doubts_full", Some(path), text)
         }
+        Event::ShadowsFull { bytes, .. } => {
+            let text = format!(
+                "no room beside {bytes} bytes of shadows: writes over what is in doubt are held"
+            );
+            of(Warn, "shadows_full", None, text)
+        }
+        Event::Shadows { count: 0, .. } => {
+            let text = "what was in memory only is written".to_string();
+            of(Info, "shadows_over", None, text)
+        }
+        Event::Shadows { .. } => {
+            let text = "writes are kept in memory, since a lost command may overwrite them: a crash of this host now may lose them".to_string();
+            of(Warn, "shadows", None, text)
+        }
         Event::Illegal { path, what } => {
             let text = format!("an illegal transition of {what}: a defect, please report it");
             of(Error, "illegal", Some(path), text)

@@ -40,6 +40,7 @@ struct VolumeSum {
     queued: u64,
     failing: bool,
     parked: u64,
+    shadow_bytes: u64,
     paths: Vec<PathSum>,
 }
 
@@ -78,6 +79,7 @@ fn volumes(names: &Directory, shards: &[Snapshot]) -> Vec<VolumeSum> {
             queued: waits().map(|w| u64::from(w.queued)).sum(),
             failing: waits().any(|w| w.failing),
             parked: seen.iter().map(|v| u64::from(v.parked_buffers)).sum(),
+            shadow_bytes: seen.iter().map(|v| v.shadows.bytes).sum(),
             paths: paths.collect(),
         }
     });
@@ -204,6 +206,11 @@ impl Collector for Scrape {
             "volume_parked_buffers",
             "Buffers held by commands that never came back",
             volume(|v| v.parked as f64),
+        )?;
+        w.gauge(
+            "volume_shadow_bytes",
+            "Data of completed writes that are in memory only: a crash of the host now may lose them",
+            volume(|v| v.shadow_bytes as f64),
         )?;
         let paths = || self.volumes.iter().flat_map(|v| &v.paths);
         let path = |get: fn(&PathSum) -> u64| paths().map(move |p| (labels(p), get(p)));

@@ -101,6 +101,13 @@ fn volume(out: &mut String, v: &Volume, policy: &str) {
             "  {n} reads were sent a second time; {won} of those attempts answered first"
         );
     }
+    if v.shadows > 0 {
+        let (n, bytes) = (v.shadows, size(v.shadow_bytes));
+        let _ = writeln!(
+            out,
+            "  {n} writes, {bytes}, are kept in memory: A CRASH OF THIS HOST NOW MAY LOSE THEM (fence = \"shadow\")"
+        );
+    }
     if v.parked_buffers > 0 {
         let n = v.parked_buffers;
         let _ = writeln!(
@@ -273,6 +280,7 @@ mod tests {
         let mut two = shards(wrong);
         for s in &mut two {
             s.volumes[0].parked_buffers = 2;
+            (s.volumes[0].shadows.count, s.volumes[0].shadows.bytes) = (3, 12288);
             s.volumes[0].waits = Some(Waits {
                 since: Duration::from_millis(4_300),
                 left: Duration::from_millis(25_700),

@@ -32,6 +32,9 @@ pub struct Volume {
     pub state: VolumeState,
     pub no_path: Option<NoPath>,
     pub parked_buffers: u32,
+    /// Writes whose data are in memory only, and how many bytes.
+    pub shadows: u32,
+    pub shadow_bytes: u64,
     pub hedges_issued: u64,
     pub hedges_won: u64,
     pub reads: Counts,
@@ -165,6 +168,8 @@ impl Volume {
             state,
             no_path: NoPath::of(&waits),
             parked_buffers: shards.iter().map(|v| v.parked_buffers).sum(),
+            shadows: shards.iter().map(|v| v.shadows.count).sum(),
+            shadow_bytes: shards.iter().map(|v| v.shadows.bytes).sum(),
             hedges_issued: shards.iter().map(|v| v.hedges_issued).sum(),
             hedges_won: shards.iter().map(|v| v.hedges_won).sum(),
             reads: sum(|v| &v.served.reads),

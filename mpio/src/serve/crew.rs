@@ -9,7 +9,8 @@ use crate::front::{Front, Queue};
 use crate::handover::Word;
 use crate::seen::{Notes, Shown, Snapshot};
 use crate::shard::{
-    BlockPath, Inbox, Keeper, LeftBehind, Links, Message, Outbox, Parts, Served, Shard, VolumeIo,
+    BlockPath, Inbox, Keeper, LeftBehind, Links, Message, Outbox, Parts, Served, Shard, Store,
+    VolumeIo,
 };
 use datapath::core::{Board, Core, Input};
 use protocol::{Instant, PathId};
@@ -73,6 +74,7 @@ pub fn spawn(
         .iter()
         .map(|p| Board::new(shape.shards, p.places()))
         .collect();
+    let shadows = Arc::new(Store::default());
     let began = std::time::Instant::now();
     let mut all = Vec::new();
     for ((shard, inbox), buffers) in inboxes.into_iter().enumerate().zip(buffers) {
@@ -88,7 +90,12 @@ pub fn spawn(
             )?,
             buffers,
             inbox,
-            links: links(shard, &outboxes, &keeper),
+            links: Links {
+                shard,
+                shards: outboxes.clone(),
+                keeper: keeper.clone(),
+                shadows: shadows.clone(),
+            },
             shown: Shown::default(),
             began,
         };
@@ -134,14 +141,6 @@ pub fn spawn(
         });
     }
     Ok((running, keeper))
-}
-
-fn links(shard: u16, outboxes: &[Outbox], keeper: &Arc<Keeper>) -> Links {
-    Links {
-        shard,
-        shards: outboxes.to_vec(),
-        keeper: keeper.clone(),
-    }
 }
 
 /// What one shard needs of each volume; made before its thread, so that what fails says which volume it was.

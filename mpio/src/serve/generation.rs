@@ -168,6 +168,14 @@ impl Generation {
                     left.name
                 ));
             }
+            let of = |s: &Snapshot| s.volumes.get(at).map_or(0, |v| v.shadows.bytes);
+            let kept: u64 = shards.iter().map(of).sum();
+            if kept > 0 {
+                return Some(format!(
+                    "\"{}\" has {kept} bytes of writes in memory only (fence = \"shadow\"), which a successor would not have; try again later",
+                    left.name
+                ));
+            }
         }
         None
     }

@@ -355,6 +355,7 @@ pub fn core(
             .collect(),
         board,
         hedge_permille: config.datapath.hedge * 10,
+        shadow_bytes: config.datapath.shadow,
         max_requests: u32::from(plan.depth) * 2,
         prior: prior.collect(),
         first_epoch: plan.first_epoch(),

@@ -4,7 +4,7 @@
 use super::driver::{Attempt, Driver, Kind};
 use super::inbox::Message;
 use super::keeper::Want;
-use datapath::core::{BufId, Epoch, Event, Input, Outcome, PeerMessage, Ticket};
+use datapath::core::{BufId, Epoch, Event, Input, Outcome, PeerMessage, ShadowAction, Ticket};
 use datapath::ring::{Issue, Ring};
 use io_uring::{opcode, squeue, types};
 use protocol::{Duration, Instant, Op, PathId, Status, VolumeId};
@@ -191,12 +191,7 @@ impl Ring for Driver<'_> {
     }
 
     fn peer(&mut self, _now: Instant, message: PeerMessage) {
-        let only = match message {
-            PeerMessage::DoubtNoted { shard, .. } | PeerMessage::FlushNoted { shard, .. } => {
-                Some(shard)
-            }
-            _ => None,
-        };
+        let only = message.to();
         for (shard, outbox) in self.links.shards.iter().enumerate() {
             let shard = shard as u16;
             if shard != self.links.shard && only.is_none_or(|o| o == shard) {
@@ -204,6 +199,10 @@ impl Ring for Driver<'_> {
                 outbox.send(Message::Peer { volume, message });
             }
         }
+    }
+
+    fn shadow(&mut self, now: Instant, action: ShadowAction) {
+        self.carry_out_shadow(now, action);
     }
 
     fn event(&mut self, _now: Instant, event: Event) {

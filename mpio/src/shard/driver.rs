@@ -5,6 +5,7 @@ use super::inbox::Outbox;
 use super::keeper::{Keeper, Told, Want};
 use super::paths::{BlockPath, Shown};
 use super::pool::{Fresh, Pool};
+use super::shadows::{Laid, Store};
 use crate::front::Queue;
 use crate::record::Record;
 use crate::seen::{Notes, Served};
@@ -75,6 +76,8 @@ pub struct Links {
     /// Every shard, this one too.
     pub shards: Vec<Outbox>,
     pub keeper: Arc<Keeper>,
+    /// Data that are kept in memory, of all shards.
+    pub shadows: Arc<Store>,
 }
 
 /// One volume as the shard has it, beside its core.
@@ -104,6 +107,8 @@ pub struct VolumeIo {
     pub hedges_won: u64,
     /// A hedge that came back, and its buffer.
     pub(super) landed: Option<(Ticket, u32)>,
+    /// Parts of shadows that go into tags' buffers when their requests end.
+    pub(super) laid: Vec<Laid>,
     attempts: Vec<Attempt>,
     free: Vec<u32>,
 }
@@ -138,6 +143,7 @@ impl VolumeIo {
             hedges_issued: 0,
             hedges_won: 0,
             landed: None,
+            laid: Vec::new(),
             attempts: Vec::with_capacity(room),
             free: Vec::with_capacity(room),
         }
@@ -268,6 +274,9 @@ impl Driver<'_> {
     pub(super) fn commit(&mut self, tag: u16, result: i32) {
         if !self.fresh(tag) {
             return self.v.unbuffered.push((tag, result));
+        }
+        if !self.v.laid.is_empty() {
+            self.lay(tag);
         }
         let buffer = self.buffers.data.of_tag(self.tag(tag));
         let buffer = self.buffers.data.address(buffer) as u64;

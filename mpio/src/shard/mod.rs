@@ -11,12 +11,14 @@ mod keeper;
 mod log;
 mod paths;
 mod pool;
+mod shadows;
 
 pub use driver::{Buffers, Links, SMALL_BYTES, VolumeIo};
 pub use inbox::{Inbox, Message, Outbox};
 pub use keeper::{Keeper, Standing, Want};
 pub use paths::BlockPath;
 pub use pool::Pool;
+pub use shadows::Store;
 
 use crate::seen::{PathSeen, Shown, Snapshot, Waits};
 use crate::uring::{self, push};
@@ -33,6 +35,8 @@ use std::sync::Arc;
 
 /// How often the snapshot is made anew.
 const SNAPSHOT_EVERY: Duration = Duration::from_millis(100);
+/// A daemon that stops waits so long for what is in memory only to be written.
+const SHADOWS_WITHIN: Duration = Duration::from_secs(30);
 /// The longest sleep.
 const WAIT_MAX: Duration = Duration::from_millis(100);
 const WAIT_LETTING_GO: Duration = Duration::from_millis(5);
@@ -82,6 +86,8 @@ pub struct Shard {
     snapshot_at: Instant,
     /// When it was told to let go.
     let_go_at: Option<Instant>,
+    /// Since when nothing is left to serve.
+    stopped_at: Option<Instant>,
     out: Actions,
 }
 
@@ -109,6 +115,7 @@ impl Shard {
             began: parts.began,
             snapshot_at: Instant::ZERO,
             let_go_at: None,
+            stopped_at: None,
             out: Actions::with_capacity(1024),
         };
         for at in 0..shard.volumes.len() {
@@ -164,6 +171,14 @@ impl Shard {
         }
         let mut left = Vec::with_capacity(self.volumes.len());
         for s in self.volumes {
+            let open = s.core.open_shadows();
+            if open.count > 0 {
+                tracing::error!(
+                    "shard {}: ends with {} bytes of writes in memory only: commands that never came back may still overwrite them",
+                    self.links.shard,
+                    open.bytes
+                );
+            }
             let paths = (0u16..).zip(&s.io.paths);
             left.push(LeftBehind {
                 feared: paths
@@ -197,17 +212,24 @@ impl Shard {
         rung
     }
 
-    fn is_over(&self, now: Instant) -> bool {
+    /// Every device was stopped, or let go, and nothing is left to wait for.
+    fn is_over(&mut self, now: Instant) -> bool {
+        // What is in memory only must be written, and a sibling cannot do that without this shard's word.
+        let shadows = self.volumes.iter().any(|s| s.core.sees_shadows());
         if let Some(since) = self.let_go_at {
             let ended = |s: &Served| s.core.idle() && s.io.paths.iter().all(|p| p.out == 0);
             let feared = |s: &Served| s.io.paths.iter().any(BlockPath::is_feared);
             let took = now.since(since);
-            return self.volumes.iter().all(ended)
-                || took >= LET_GO_WITHIN && !self.volumes.iter().any(feared)
-                || took >= WRITES_BACK_WITHIN;
+            let over = self.volumes.iter().all(ended)
+                || took >= LET_GO_WITHIN && !self.volumes.iter().any(feared);
+            return over && !shadows || took >= WRITES_BACK_WITHIN;
         }
-        let over = |s: &Served| s.io.aborted >= s.io.queue.depth && s.core.idle();
-        self.volumes.iter().all(over)
+        let stopped = |s: &Served| s.io.aborted >= s.io.queue.depth && s.core.idle();
+        if !self.volumes.iter().all(stopped) {
+            return false;
+        }
+        let since = *self.stopped_at.get_or_insert(now);
+        !shadows || now >= since + SHADOWS_WITHIN
     }
 
     fn completed(&mut self, now: Instant, kind: Kind, volume: u16, index: u32, result: i32) {
@@ -330,6 +352,7 @@ impl Shard {
             seen.bytes = s.io.bytes;
             seen.served = s.io.served;
             seen.parked_buffers = s.io.parked;
+            seen.shadows = s.core.open_shadows();
             (seen.hedges_issued, seen.hedges_won) = (s.io.hedges_issued, s.io.hedges_won);
             let state = s.core.no_path(VolumeId(0));
             seen.waits = state.map(|state| Waits::of(state, now));

@@ -5,6 +5,7 @@
 //! the old one is parked until that command returns. Tags are counted through all volumes of the shard.
 
 use std::io;
+use std::sync::Arc;
 
 #[derive(Debug)]
 pub struct Pool {
@@ -56,6 +57,29 @@ impl Pool {
         assert!((buffer as usize) < self.users.len());
         // SAFETY: within the mapping, as asserted.
         unsafe { self.memory.add(buffer as usize * self.each) }
+    }
+
+    /// What is in a part of a buffer.
+    pub fn copy_of(&self, buffer: u32, at: usize, bytes: usize) -> Arc<[u8]> {
+        assert!(at.checked_add(bytes).is_some_and(|end| end <= self.each));
+        // SAFETY: within the buffer, as asserted. It holds the data of a request that is not over, and what reads from it meanwhile
+        // (commands, the kernel) changes nothing.
+        unsafe { std::slice::from_raw_parts(self.address(buffer).add(at), bytes) }.into()
+    }
+
+    /// Puts data into a buffer that no command names.
+    pub fn fill(&mut self, buffer: u32, at: usize, data: &[u8]) {
+        assert!(
+            at.checked_add(data.len())
+                .is_some_and(|end| end <= self.each)
+        );
+        assert!(!self.in_use(buffer));
+        // SAFETY: within the buffer, as asserted, which nothing else uses; `data` is no part of the mapping.
+        unsafe {
+            self.address(buffer)
+                .add(at)
+                .copy_from_nonoverlapping(data.as_ptr(), data.len())
+        };
     }
 
     pub fn of_tag(&self, tag: u32) -> u32 {
@@ -188,6 +212,22 @@ mod tests {
         );
         assert!(pool.settle(second));
         assert_eq!(pool.spare(), Some(second));
+    }
+
+    #[test]
+    fn what_is_put_into_a_buffer_is_in_that_part_of_it() {
+        let mut pool = Pool::new(2, 0, 4096).unwrap();
+        pool.fill(1, 4093, &[7, 8, 9]);
+        assert_eq!(&*pool.copy_of(1, 4092, 4), [0, 7, 8, 9]);
+        assert_eq!(&*pool.copy_of(0, 4092, 4), [0; 4]);
+    }
+
+    #[test]
+    #[should_panic(expected = "in_use")]
+    fn nothing_is_put_into_a_buffer_that_a_command_names() {
+        let mut pool = Pool::new(1, 0, 4096).unwrap();
+        pool.take(0);
+        pool.fill(0, 0, &[1]);
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod hedge;
 mod limits;
 mod review;
 mod rewrite;
+mod shadow;
 mod states;
 
 use super::*;
@@ -51,6 +52,7 @@ pub fn config(paths: usize) -> Config {
             .collect(),
         board: Board::default(),
         hedge_permille: 0,
+        shadow_bytes: 1 << 20,
         max_requests: 1024,
         prior: Vec::new(),
         first_epoch: Epoch(0),

@@ -239,6 +239,7 @@ impl World {
                 self.adopted = Some((ticket, cookie));
             }
             Action::Release { .. } => {}
+            Action::Shadow(action) => panic!("no world here has the fence \"shadow\": {action:?}"),
             Action::Connect { path, epoch } => {
                 let line = &mut self.lines[shard][usize::from(path.0)];
                 assert!(epoch > line.epoch, "an epoch is used twice");

@@ -205,6 +205,7 @@ pub fn config(paths: usize, policy: Policy) -> Config {
             .collect(),
         board: Board::default(),
         hedge_permille: HEDGE_PERMILLE,
+        shadow_bytes: 0,
         max_requests: 1024,
         prior: Vec::new(),
         first_epoch: Epoch(0),

@@ -5,6 +5,7 @@ mod ghost;
 mod lost;
 mod model;
 mod reads;
+mod shadows;
 mod shape;
 mod volatile;
 

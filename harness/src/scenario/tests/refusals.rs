@@ -124,10 +124,13 @@ fn each_refusal_says_what_would_be_right() {
             "[datapath]\npolicy = \"roundrobin\"".into(),
             "did you mean 'round_robin'?",
         ),
-        // What is named and not built yet.
         (
-            "[datapath]\nfence = \"shadow\"".into(),
-            "fence \"shadow\" is not built yet; allowed: in_doubt, hold, none",
+            "[datapath]\nfence = \"shadows\"".into(),
+            "did you mean 'shadow'? allowed: in_doubt, hold, shadow, none",
+        ),
+        (
+            "[datapath]\nfence = \"shadow\"\nshadow = \"700B\"".into(),
+            "shadow must be a multiple of the array's block, 512B",
         ),
         (
             "[datapath]\npolicy = \"static 1/x\"".into(),
