@@ -150,6 +150,15 @@ pub enum PeerMessage {
         blocks: u32,
         path: PathId,
         epoch: Epoch,
+        /// Its association stands: the attempt alone was given up.
+        alone: bool,
+    },
+    /// A write of the sibling that says so waits for an attempt which the named shard has given up on an association that stands: to be
+    /// ended, if that would prove anything.
+    Waits {
+        shard: u16,
+        path: PathId,
+        epoch: Epoch,
     },
     /// The range is in the table of the shard that answers. `overlaps`: a write of its own that was already sent and is
     /// not completed overlaps it.
@@ -210,9 +219,9 @@ impl PeerMessage {
     /// The one shard that the message is for; `None`: every sibling.
     pub fn to(&self) -> Option<u16> {
         match *self {
-            PeerMessage::DoubtNoted { shard, .. } | PeerMessage::FlushNoted { shard, .. } => {
-                Some(shard)
-            }
+            PeerMessage::DoubtNoted { shard, .. }
+            | PeerMessage::FlushNoted { shard, .. }
+            | PeerMessage::Waits { shard, .. } => Some(shard),
             PeerMessage::ShadowNoted { id, .. } => Some(id.shard),
             _ => None,
         }
@@ -305,6 +314,13 @@ pub enum Action {
         path: PathId,
         epoch: Epoch,
     },
+    /// This attempt is given up while its association lives, and it may still be answered. Nothing recalls it: its buffer stays parked until it is
+    /// answered or its association ends. The request goes on with another buffer if it is a read, which is never one of several
+    /// commands; and leaves the buffer behind with its completion if it is not.
+    Abandon {
+        path: PathId,
+        ticket: Ticket,
+    },
     /// Close the connection at our end.
     Disconnect {
         path: PathId,
@@ -389,6 +405,12 @@ pub enum Event {
         ticket: Ticket,
         lost_at: Instant,
     },
+    /// An attempt exceeded the hard limit, while its path answered what was sent later: it is given up alone.
+    AttemptLost {
+        path: PathId,
+        ticket: Ticket,
+        sent_at: Instant,
+    },
     /// A read was sent a second time while its first attempt is out.
     Hedge {
         from: PathId,
@@ -471,7 +493,7 @@ pub enum LossCause {
     Broken,
     /// Nothing came back.
     Silence,
-    /// One attempt exceeded the hard limit.
+    /// An attempt exceeded the hard limit, and could not be given up alone.
     Timeout,
     /// The path said *transitioning* for longer than the array's limit.
     Transition,

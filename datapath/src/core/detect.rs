@@ -37,12 +37,14 @@ impl Core {
         if oldest == Instant::MAX {
             return Instant::MAX;
         }
-        let limit = self.timeout_at(oldest);
-        if now >= limit {
-            self.lose(now, path, LossCause::Timeout, out);
+        let Some(limit) = self.end_overdue(now, path, out) else {
+            return Instant::MAX;
+        };
+        let oldest = self.oldest(path);
+        if oldest == Instant::MAX {
             return Instant::MAX;
         }
-        let next = if p.health == Health::Suspect {
+        let next = if self.paths[usize::from(path)].health == Health::Suspect {
             self.judge_suspect(now, path, out)
         } else {
             self.judge_quiet(now, path, oldest, out)

@@ -19,7 +19,6 @@
 
 use super::api::{Action, Epoch, Event, PeerMessage, Ticket};
 use super::config::FencePolicy;
-use super::fence::Closing;
 use super::mutant::Mutant;
 use super::ranges::Ranges;
 use super::shadow::Span;
@@ -33,11 +32,13 @@ const NEVER: u32 = u32::MAX;
 /// An attempt that may still execute.
 #[derive(Debug)]
 pub(super) struct Doubt {
-    shard: u16,
-    path: u16,
-    epoch: Epoch,
+    pub(super) shard: u16,
+    pub(super) path: u16,
+    pub(super) epoch: Epoch,
     /// The ticket that its command had after the loss: the attempt's own ticket, one generation on.
     ticket: Ticket,
+    /// Its association stood when it was given up.
+    pub(super) alone: bool,
 }
 
 impl Core {
@@ -74,7 +75,7 @@ impl Core {
                 held: held.len() as u32,
             });
         }
-        let mut closing = Closing::new(path, epoch, now, ranges);
+        let mut closing = self.closing_for(path, epoch, now, ranges);
         for s in lost {
             self.slots.cold_mut(*s).epoch = epoch;
         }
@@ -115,6 +116,7 @@ impl Core {
             path: slot.path,
             epoch: self.slots.cold(s).epoch,
             ticket: self.slots.ticket(s),
+            alone: self.stands(slot.path, self.slots.cold(s).epoch),
         };
         self.own_doubts += 1;
         self.doubts.insert(slot.volume, slot.lba, slot.end(), doubt);
@@ -131,6 +133,7 @@ impl Core {
             blocks: slot.blocks,
             path: PathId(slot.path),
             epoch: self.slots.cold(s).epoch,
+            alone: self.stands(slot.path, self.slots.cold(s).epoch),
         }));
     }
 
@@ -177,7 +180,7 @@ impl Core {
         !hit.is_empty()
     }
 
-    fn is_doubtful(&self, s: u32) -> bool {
+    pub(super) fn is_doubtful(&self, s: u32) -> bool {
         let slot = &self.slots[s];
         self.doubts.any(slot.volume, slot.lba, slot.end(), |_| true)
     }
@@ -283,6 +286,7 @@ impl Core {
     #[cold]
     pub(super) fn late(&mut self, now: Instant, path: PathId, ticket: Ticket, out: &mut Actions) {
         out.event(Event::StaleCompletion { path, ticket });
+        self.stray_answered(path.0, ticket);
         if self.closings.is_empty() {
             return;
         }
@@ -387,6 +391,7 @@ impl Core {
                 blocks,
                 path,
                 epoch,
+                alone,
             } => {
                 let end = lba.saturating_add(u64::from(blocks));
                 let doubt = Doubt {
@@ -394,6 +399,7 @@ impl Core {
                     path: path.0,
                     epoch,
                     ticket,
+                    alone,
                 };
                 if !self.config.mutant(Mutant::SiblingForgetsRange) {
                     self.doubts.insert(volume, lba, end, doubt);
@@ -421,7 +427,13 @@ impl Core {
             }
             PeerMessage::Closed { shard, path, epoch } => {
                 self.forget_doubts(shard, path.0, epoch);
+                self.asked_ends.retain(|of| *of != (shard, path.0, epoch));
                 self.lifted(now, out);
+            }
+            PeerMessage::Waits { shard, path, epoch } => {
+                if shard == self.config.shard {
+                    self.end_association(now, path.0, epoch, out);
+                }
             }
             PeerMessage::FlushFailed {
                 shard,

@@ -80,7 +80,8 @@ impl Core {
     /// Asks the array to end each association that it has not been asked about.
     pub(super) fn fence_idle(&mut self, now: Instant, out: &mut Actions) {
         for i in 0..self.closings.len() {
-            if self.closings[i].asked.is_none() {
+            let c = &self.closings[i];
+            if c.asked.is_none() && !self.stands(c.path, c.epoch) {
                 self.ask_fence(now, i, None, out);
             }
         }
@@ -167,6 +168,11 @@ impl Core {
         let mut i = 0;
         while i < self.closings.len() {
             let c = &self.closings[i];
+            if self.stands(c.path, c.epoch) {
+                // Of attempts that were given up alone: no time ends their doubt.
+                i += 1;
+                continue;
+            }
             let quiet_at = match self.config.mutant(Mutant::FearsNothing) {
                 true => now,
                 false => c.lost_at + self.config.quiesce,
@@ -196,11 +202,13 @@ impl Core {
     fn close(&mut self, now: Instant, i: usize, by_fence: bool, out: &mut Actions) {
         let mut closing = self.closings.swap_remove(i);
         let (path, epoch) = (PathId(closing.path), closing.epoch);
-        out.event(Event::Closed {
-            path,
-            epoch,
-            by_fence,
-        });
+        if !self.stands(path.0, epoch) {
+            out.event(Event::Closed {
+                path,
+                epoch,
+                by_fence,
+            });
+        }
         if closing.prior {
             self.gate -= 1;
             self.prior_left -= 1;

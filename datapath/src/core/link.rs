@@ -214,6 +214,7 @@ impl Core {
         }
         let epoch = p.epoch;
         self.drop_probe(path);
+        self.association_ended(now, path);
         self.fence_via_lost(path);
         out.push(Action::Disconnect {
             path: PathId(path),

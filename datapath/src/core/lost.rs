@@ -21,6 +21,7 @@ impl Core {
             Instant::MAX => now,
             at => at,
         };
+        self.association_ended(now, path);
         self.set_link(path, Link::Lost, out);
         out.event(Event::Lost {
             path: PathId(path),

@@ -5,12 +5,13 @@
 //! [`Core::on_deadline`] when [`Core::deadline`] has come, and carries out the [`Actions`] in their order.
 //!
 //! Where things are: `dispatch` (submit, split, choose, send), `answer` (completions and verdicts), `usable` (what may be
-//! used, derived), `link` (connections), `detect` (silence), `lost` (a verdict and its retries), `fence` (the end of lost
+//! used, derived), `link` (connections), `detect` (silence), `lost` (a verdict and its retries), `alone` (the loss of one attempt), `fence` (the end of lost
 //! associations), `hedge` (reads sent twice), `announce` (access states that contradict answers), `doubt` (writes in doubt),
 //! `shadow` (writes kept in memory), `pieces` (which of them is seen where), `settle` (their end), `rewrite` (a flush that failed),
 //! `lag` (this loop's own lateness), `size` (resize),
 //! `transition` (its deadline), `no_path` (queueing with a deadline), `quarantine` (failback), `tick` (deadlines).
 
+mod alone;
 mod announce;
 mod answer;
 pub mod api;
@@ -173,6 +174,8 @@ pub struct Core {
     /// How long the answer took that ended it: so long may the others' answers take.
     answers_took: Duration,
     hedges: Hedges,
+    /// Associations of siblings that were asked to end: what they have given up is waited for here.
+    asked_ends: Vec<(u16, u16, Epoch)>,
     /// Scratch of `lost` and `no_path`, and of a retry's choice, kept for their capacity.
     scratch: Vec<u32>,
     lost_writes: Vec<u32>,
@@ -230,6 +233,7 @@ impl Core {
             answers_since: now,
             answers_took: Duration::ZERO,
             hedges: Hedges::new(config.hedge_permille, now),
+            asked_ends: Vec::new(),
             scratch: Vec::with_capacity(room),
             lost_writes: Vec::new(),
             retry_paths: Vec::with_capacity(paths.len()),
@@ -333,7 +337,11 @@ impl Core {
         let live = self.paths.iter().enumerate();
         let live = live.filter(|(_, p)| matches!(p.link, path::Link::Connecting | path::Link::Up));
         let live = live.map(|(path, p)| (PathId(path as u16), p.epoch));
-        live.chain(self.closings.iter().map(|c| (PathId(c.path), c.epoch)))
+        let over = self
+            .closings
+            .iter()
+            .filter(|c| !self.stands(c.path, c.epoch));
+        live.chain(over.map(|c| (PathId(c.path), c.epoch)))
     }
 
     /// The volumes of which a flush has failed, with its application still to be told: the part of a successor's state

@@ -132,6 +132,12 @@ mutants! {
     DropsUnwritten,
     /// What was kept in memory is written once more into a cache that may lose it.
     SettlesInCache,
+    /// A path is lost for one command that is not answered, whatever else it answers.
+    LosesPathForOne,
+    /// The driver is not told of an attempt that is given up while its association lives.
+    ForgetsStray,
+    /// A write that is given up alone is sent again without regard to what its first attempt may still do.
+    TrustsStray,
     /// A write is sent a second time while its first attempt is out, as a read is.
     HedgesWrites,
     /// The late answer of an attempt whose request another has completed is taken for the answer of a request.

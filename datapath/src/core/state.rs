@@ -1,6 +1,6 @@
 //! What a core keeps for each path, each volume, and each volume on each path.
 
-use super::api::Epoch;
+use super::api::{Epoch, Ticket};
 use super::path::{Admin, Health, Link};
 use super::slots::List;
 use protocol::{Access, Duration, Instant};
@@ -22,6 +22,8 @@ pub struct PathState {
     /// The shortest time in which a connection was made.
     pub connect_took: Duration,
     pub inflight: List,
+    /// Attempts of the present association that were given up and are not answered.
+    pub strays: Vec<Ticket>,
     /// Anything that came back over the present association.
     pub last_heard: Instant,
     /// When the latest of what was answered had been sent: what is older and still out was passed by it.
@@ -76,6 +78,7 @@ impl PathState {
             ever_up: false,
             connect_took: Duration::MAX,
             inflight: List::default(),
+            strays: Vec::new(),
             last_heard: now,
             passed_at: Instant::ZERO,
             suspect_at: Instant::MAX,

@@ -24,6 +24,7 @@ impl Core {
             next = next.min(self.tick_refresh(now, path, out));
             next = next.min(self.tick_probe(now, path, out));
         }
+        self.end_what_is_waited_for(now, out);
         next = next.min(self.tick_closings(now, out));
         next = next.min(self.tick_shadows(now, out));
         next = next.min(self.tick_delayed(now, out));

@@ -9,6 +9,7 @@ pub struct Events {
     pub detect_max_ns: u64,
     pub redispatch_max_ns: u64,
     pub retried: u64,
+    pub lost_alone: u64,
     pub hedges_issued: u64,
     pub hedges_won: u64,
     pub fence_ranges: u64,
@@ -47,6 +48,7 @@ impl Merge for Events {
         self.detect_max_ns = self.detect_max_ns.max(other.detect_max_ns);
         self.redispatch_max_ns = self.redispatch_max_ns.max(other.redispatch_max_ns);
         self.retried += other.retried;
+        self.lost_alone += other.lost_alone;
         self.hedges_issued += other.hedges_issued;
         self.hedges_won += other.hedges_won;
         self.fence_ranges += other.fence_ranges;

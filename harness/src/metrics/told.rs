@@ -64,6 +64,7 @@ impl Recorder {
                     self.losses.lost(now, &verdict, stalls, events);
                 }
             }
+            Event::AttemptLost { .. } => events.lost_alone += 1,
             Event::Redispatch { from, lost_at, .. } => {
                 if let Some(path) = global(from) {
                     self.losses.redispatched(now, path, lost_at, events);

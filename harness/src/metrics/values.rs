@@ -58,6 +58,7 @@ impl Measured {
             ("failover", "detect_max") => events.detect_max_ns,
             ("failover", "redispatch_max") => events.redispatch_max_ns,
             ("failover", "retried") => events.retried,
+            ("failover", "alone") => events.lost_alone,
             ("hedge", "issued") => events.hedges_issued,
             ("hedge", "won") => events.hedges_won,
             ("fence", "ranges") => events.fence_ranges,

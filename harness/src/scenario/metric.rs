@@ -74,6 +74,7 @@ const FIXED: &[(&str, Measure)] = &[
     ("failover.detect_max", Measure::Time),
     ("failover.redispatch_max", Measure::Time),
     ("failover.retried", Measure::Count),
+    ("failover.alone", Measure::Count),
     ("hedge.issued", Measure::Count),
     ("hedge.won", Measure::Count),
     ("fence.ranges", Measure::Count),

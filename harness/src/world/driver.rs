@@ -2,7 +2,7 @@
 
 use super::observe::Step;
 use super::shared::{Shared, Todo, bytes_of};
-use super::wires::{ATTEMPTS_MAX, Attempt, CONTROL_MAX, End};
+use super::wires::{ATTEMPTS_MAX, Attempt, CONTROL_MAX, End, Stray};
 use crate::metrics::AppDone;
 use datapath::core::{BufId, Epoch, Event, Outcome, PeerMessage, ShadowAction, Ticket};
 use datapath::ring::{Issue, Ring};
@@ -393,6 +393,44 @@ impl Ring for Driver<'_> {
             let text = format!("attempt {} was released before its answer", ticket.slot);
             self.w.violation(now, "buffer_reuse", text);
         }
+    }
+
+    fn abandon(&mut self, now: Instant, path: PathId, ticket: Ticket) {
+        let global = self.global(path);
+        let a = self.w.shards[self.core].attempt_mut(ticket.slot);
+        if !a.live || a.generation != ticket.generation || a.path != path.0 {
+            let text = format!("attempt {} was given up and is not out", ticket.slot);
+            return self.w.violation(now, "buffer_reuse", text);
+        }
+        a.live = false;
+        let a = *a;
+        self.w.shards[self.core].strays.push(Stray {
+            path: path.0,
+            ticket,
+            buf: a.buf,
+            offset: a.offset,
+        });
+        let bytes = bytes_of(a.op, a.blocks, self.w.block_bytes);
+        self.w.recorder.abandoned(now, global, a.op, bytes);
+        let front = &mut self.w.front;
+        front.pool.stray(a.buf);
+        // A read that goes on needs a buffer that nothing else may fill.
+        let of = front.current(a.cookie).map(|(slot, req)| (slot, *req));
+        let Some((slot, req)) = of.filter(|(_, req)| a.op == Op::Read && req.buf == a.buf) else {
+            return;
+        };
+        if req.blocks != a.blocks {
+            let text = format!(
+                "vol{} LBA {}: a part of a read was given up, and its buffer cannot be swapped",
+                a.volume, a.lba
+            );
+            return self.w.violation(now, "buffer_reuse", text);
+        }
+        let fresh = front.pool.open(req.blocks as usize);
+        if let Some(req) = front.reqs.get_mut(slot) {
+            req.buf = fresh;
+        }
+        front.pool.close(a.buf);
     }
 
     fn connect(&mut self, now: Instant, path: PathId, epoch: Epoch) {

@@ -196,6 +196,18 @@ pub fn record(w: &mut Shared, now: Instant, core: usize, event: &Event) {
             w.seen.mix(u64::from(ticket.slot));
             w.seen.mix(waited.0);
         }
+        Event::AttemptLost {
+            path,
+            ticket,
+            sent_at,
+        } => {
+            let text = format!(
+                "command {} given up alone, sent {:.3} ms ago",
+                ticket.slot,
+                now.since(sent_at).0 as f64 / 1e6
+            );
+            tell(w, "attempt_lost", Some(path.0), text);
+        }
         Event::Hedge {
             to: path, ticket, ..
         }

@@ -4,10 +4,10 @@ use super::observe::Step;
 use super::setup;
 use super::shared::{bytes_of, status_word};
 use super::sim::{Sim, Waiting};
-use super::wires::End;
+use super::wires::{End, Stray};
 use crate::check::fatal::must_not_be_retried;
 use datapath::core::{Epoch, Input, Ticket};
-use protocol::{Access, Status};
+use protocol::{Access, PathId, Status};
 use simarray::api::{Assoc, DataId, Out};
 
 impl Sim {
@@ -162,6 +162,9 @@ impl Sim {
                     access;
             }
         }
+        if !known {
+            self.stray_answered(core, path, ticket, data);
+        }
         if let Some(id) = data {
             self.w.release(id);
         }
@@ -183,6 +186,21 @@ impl Sim {
             // A second attempt's data were the core's to take until now.
             self.w.front.pool.settle(a.buf);
         }
+    }
+
+    /// What was given up is answered after all: its data come into the buffer that was kept for it.
+    fn stray_answered(&mut self, core: usize, path: PathId, ticket: Ticket, data: Option<DataId>) {
+        let strays = &mut self.w.shards[core].strays;
+        let this = |s: &Stray| s.path == path.0 && s.ticket == ticket;
+        let Some(at) = strays.iter().position(this) else {
+            return;
+        };
+        let stray = strays.swap_remove(at);
+        let (array, pool) = (&self.w.array, &mut self.w.front.pool);
+        if let Some(id) = data {
+            pool.fill(stray.buf, stray.offset, array.data(id));
+        }
+        pool.stray_over(stray.buf);
     }
 
     /// Things that happen at the array, whoever is still there to hear of them.

@@ -12,6 +12,8 @@ struct Buffer {
     data: Vec<Stamp>,
     /// Commands out that name it, on standing connections.
     users: u32,
+    /// Commands out that name it and were given up, while their connection stands.
+    strays: u32,
     /// No request's: it is free when its last command is over.
     parked: bool,
 }
@@ -75,11 +77,23 @@ impl Pool {
         self.buffers[at as usize].users -= 1;
     }
 
+    /// A command that names it is given up, and may still use it.
+    pub fn stray(&mut self, at: u32) {
+        self.buffers[at as usize].users -= 1;
+        self.buffers[at as usize].strays += 1;
+    }
+
+    /// Such a command is over.
+    pub fn stray_over(&mut self, at: u32) {
+        self.buffers[at as usize].strays -= 1;
+        self.settle(at);
+    }
+
     /// Free, if it is nobody's.
     #[inline]
     pub fn settle(&mut self, at: u32) {
         let buffer = &mut self.buffers[at as usize];
-        if buffer.parked && buffer.users == 0 {
+        if buffer.parked && buffer.users + buffer.strays == 0 {
             buffer.parked = false;
             self.free.push(at);
         }
@@ -94,9 +108,10 @@ impl Pool {
         buffer[from..from + n].copy_from_slice(&data[..n]);
     }
 
-    /// Buffers that are somebody's: a request's, or a command's that is out.
+    /// Buffers that are somebody's: a request's, or a command's that is out and was not given up.
     pub fn used(&self) -> usize {
-        self.buffers.len() - self.free.len()
+        let lent = |b: &&Buffer| b.parked && b.users == 0 && b.strays > 0;
+        self.buffers.len() - self.free.len() - self.buffers.iter().filter(lent).count()
     }
 }
 
@@ -110,6 +125,20 @@ mod tests {
         let at = p.open(3);
         p.fill(at, 1, &[7, 8, 9]);
         assert_eq!(p.data(at), [POISON, 7, 8]);
+    }
+
+    #[test]
+    fn what_a_stray_names_is_free_with_its_end() {
+        let mut p = Pool::default();
+        let at = p.open(1);
+        p.take(at);
+        p.stray(at);
+        assert_eq!(p.users(at), 0, "the request may be completed");
+        p.close(at);
+        assert_eq!(p.used(), 0, "it is no leak");
+        assert_ne!(p.open(1), at, "and not free");
+        p.stray_over(at);
+        assert_eq!(p.open(1), at);
     }
 
     #[test]

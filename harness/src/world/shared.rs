@@ -155,6 +155,13 @@ impl Shared {
             self.front.pool.give(a.buf);
             self.front.pool.settle(a.buf);
         }
+        let pool = &mut self.front.pool;
+        shard.strays.retain(|stray| {
+            if stray.path == path {
+                pool.stray_over(stray.buf);
+            }
+            stray.path != path
+        });
     }
 
     /// To the sibling shards of `core`; to all of them, or to one.

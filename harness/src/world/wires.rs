@@ -2,6 +2,7 @@
 //! about paths (no command to an inaccessible path, no retry of a fatal status, no use of a buffer that was given back)
 //! are judged from this record, never from the core's.
 
+use datapath::core::Ticket;
 use protocol::{Access, Duration, Instant, Op};
 
 /// A command that the same request may be sent as at most: more is a loop, not a retry.
@@ -99,6 +100,15 @@ impl Attempt {
     };
 }
 
+/// A command that the core has given up, while its connection stands: it may still be answered, and use its buffer.
+#[derive(Clone, Copy, Debug)]
+pub struct Stray {
+    pub path: u16,
+    pub ticket: Ticket,
+    pub buf: u32,
+    pub offset: u32,
+}
+
 /// Everything of one core (a shard of a host).
 #[derive(Debug)]
 pub struct Shard {
@@ -108,6 +118,7 @@ pub struct Shard {
     pub first_path: u32,
     pub wires: Vec<Wire>,
     pub attempts: Vec<Attempt>,
+    pub strays: Vec<Stray>,
     /// Counts datapaths that lived here: a message for a dead one is nobody's.
     pub life: u32,
 }
@@ -141,6 +152,7 @@ impl Shard {
                 })
                 .collect(),
             attempts: Vec::new(),
+            strays: Vec::new(),
             life: 0,
         }
     }

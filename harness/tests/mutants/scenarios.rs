@@ -769,3 +769,46 @@ for = "100ms"
 on = "array"
 do = "crash"
 "#;
+
+/// Some commands of one path are answered long after the hard limit.
+pub const SWALLOWED: &str = r#"
+duration = "800ms"
+[datapath]
+io_timeout = "100ms"
+[[workload]]
+read = 50
+span = "64GiB"
+depth = 16
+[[fault]]
+at = "100ms"
+for = "200ms"
+on = "path:h0-A0"
+do = "late"
+share = 1
+after = "250ms..400ms"
+[[expect]]
+metric = "failover.count == 0"
+"#;
+
+/// The same over few blocks, with an array that proves nothing.
+pub const SWALLOWED_HOT: &str = r#"
+duration = "800ms"
+[array]
+fence = "time"
+cqt = "300ms"
+[datapath]
+io_timeout = "60ms"
+quiesce = "400ms"
+[[workload]]
+read = 0
+block = "512B"
+span = "32KiB"
+depth = 4
+[[fault]]
+at = "100ms"
+for = "400ms"
+on = "path:h0-A0"
+do = "late"
+share = 1
+after = "100ms..250ms"
+"#;

@@ -109,6 +109,10 @@ pub fn line(event: &Event) -> Option<Line> {
             let text = format!("lost ({}), {attempts} commands to redo", spelled(cause));
             of(weight, "lost", Some(path), text)
         }
+        Event::AttemptLost { path, .. } => {
+            let text = "one command is not answered: it is sent again, the path stays";
+            of(Warn, "attempt_lost", Some(path), text.into())
+        }
         Event::Register { path } => of(Info, "register", Some(path), "new path".into()),
         Event::NoPath { queued, .. } => {
             let text = format!("no usable path, {queued} commands wait");

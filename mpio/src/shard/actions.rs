@@ -156,6 +156,10 @@ impl Ring for Driver<'_> {
 
     fn release(&mut self, _now: Instant, _ticket: Ticket, _buf: BufId) {}
 
+    /// The buffer is counted as in use until the command returns, and that is all it takes: a read that is sent again gets another one in
+    /// `issue`, and a tag whose write is over another one in `commit`.
+    fn abandon(&mut self, _now: Instant, _path: PathId, _ticket: Ticket) {}
+
     fn connect(&mut self, now: Instant, path: PathId, epoch: Epoch) {
         self.v.paths[usize::from(path.0)].epoch = epoch;
         self.let_go(path.0);

@@ -26,6 +26,7 @@ fn path_of(event: &Event) -> Option<protocol::PathId> {
         | Event::Usable { path, .. }
         | Event::Identity { path, .. }
         | Event::Lost { path, .. }
+        | Event::AttemptLost { path, .. }
         | Event::Redispatch { from: path, .. } => Some(path),
         _ => None,
     }

@@ -232,6 +232,7 @@ fn a_sibling_that_is_told_of_a_range_bars_it_until_it_is_closed() {
         blocks: 10,
         path,
         epoch,
+        alone: false,
     }));
     assert!(matches!(
         b.said[0],

@@ -1,5 +1,6 @@
 //! The core against a scripted ring: a handful of paths that a test connects, breaks and answers for by hand.
 
+mod alone;
 mod announce;
 mod deadlines;
 mod detect;
