@@ -254,8 +254,7 @@ impl Config {
         }
         if self.datapath.io_timeout < Duration::from_millis(100) {
             return Err(
-                "datapath.io_timeout is below 100ms: every slow command would be sent again"
-                    .into(),
+                "datapath.io_timeout is below 100ms: every slow command would be sent again".into(),
             );
         }
         if let Some(n) = self.daemon.shards

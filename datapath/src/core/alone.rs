@@ -9,13 +9,14 @@
 //!   or it is held for want of room in the table), and the end of the association would prove anything, the path is given up after all:
 //!   one stall with a proof at its end instead of one without end. On a kernel block path nothing but the command's return proves anything,
 //!   so the path is left alone there.
-//! * A path that has swallowed more than a few is in trouble itself, and so is one that answers nothing: both are lost as a whole.
+//! * A path that has swallowed more than a few is in trouble itself, and so is one that answers nothing now (it is suspect), whatever it had
+//!   answered when it fell silent: both are lost as a whole.
 
 use super::api::{Action, Epoch, Event, LossCause, PeerMessage, Ticket};
 use super::config::FencePolicy;
 use super::fence::Closing;
 use super::mutant::Mutant;
-use super::path::Link;
+use super::path::{Health, Link};
 use super::slots::{NONE, State};
 use super::{Actions, Core};
 use protocol::{Duration, Instant, Op, PathId};
@@ -58,6 +59,7 @@ impl Core {
     fn may_end_alone(&self, path: u16, oldest: Instant) -> bool {
         let p = &self.paths[usize::from(path)];
         if p.passed_at <= oldest
+            || p.health == Health::Suspect
             || p.strays.len() >= STRAYS_MAX
             || self.config.mutant(Mutant::LosesPathForOne)
         {

@@ -97,6 +97,21 @@ fn a_path_that_answers_nothing_is_lost_as_a_whole() {
 }
 
 #[test]
+fn a_path_that_has_fallen_silent_is_lost_as_a_whole() {
+    let mut b = Bench::up(limited(1, FencePolicy::InDoubt));
+    b.submit(Op::Read, 0, 8, 1);
+    b.pass(MS(1));
+    b.submit(Op::Read, 8, 8, 2);
+    let sent = b.issued();
+    // The later one is answered, then nothing more.
+    b.done(0, sent[1].1, Status::Ok);
+    b.said.clear();
+    b.pass(MS(502));
+    assert_eq!((lost(&b), abandoned(&b).len()), (1, 0));
+    b.core.abandon();
+}
+
+#[test]
 fn a_stuck_write_completes_with_its_retry_and_keeps_later_writes_off() {
     let mut c = limited(2, FencePolicy::InDoubt);
     (c.array_confirms, c.quiesce) = (false, Duration::MAX);

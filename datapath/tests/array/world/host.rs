@@ -240,6 +240,10 @@ impl World {
             }
             Action::Release { .. } => {}
             Action::Shadow(action) => panic!("no world here has the fence \"shadow\": {action:?}"),
+            Action::Abandon { path, .. } => {
+                let told = self.told[shard][usize::from(path.0)];
+                assert!(told.up, "given up alone on a connection that is gone");
+            }
             Action::Connect { path, epoch } => {
                 let line = &mut self.lines[shard][usize::from(path.0)];
                 assert!(epoch > line.epoch, "an epoch is used twice");
