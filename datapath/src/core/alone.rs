@@ -6,7 +6,7 @@
 //!   association ends. Of a read of several commands, which share a buffer, no command is given up so.
 //! * A write that is given up is in doubt, as one is that was lost with its path; but nothing ends that doubt except its own late answer, or the
 //!   end of its association. No time does, and the array is not asked. Where some write comes to wait for it (it overlaps,
-//!   or it is held for want of room in the table), and the end of the association would prove anything, the path is given up after all:
+//!   or it is held for want of room in the table, or its data are kept in memory meanwhile), and the end of the association would prove anything, the path is given up after all:
 //!   one stall with a proof at its end instead of one without end. On a kernel block path nothing but the command's return proves anything,
 //!   so the path is left alone there.
 //! * A path that has swallowed more than a few is in trouble itself, and so is one that answers nothing now (it is suspect), whatever it had
@@ -92,7 +92,7 @@ impl Core {
         match self.config.fence {
             FencePolicy::None => false,
             FencePolicy::Hold => true,
-            FencePolicy::InDoubt => {
+            FencePolicy::InDoubt | FencePolicy::Shadow => {
                 self.own_doubts >= self.doubts_max
                     || self.is_doubtful(s)
                     || self.slots.sent_writes().any(overlaps)
@@ -187,16 +187,21 @@ impl Core {
     /// Some write waits for an attempt that was given up on a standing association: that association is ended, where that proves
     /// anything. A sibling's is the sibling's to end.
     pub(super) fn end_what_is_waited_for(&mut self, now: Instant, out: &mut Actions) {
-        let waits = self.barred.len + self.answered.len > 0;
+        let waits = self.barred.len + self.answered.len > 0 || self.shadows.any;
         let none = self.doubts.is_empty() || self.doubts.find(|d| d.alone).is_none();
         if none || !waits || !self.ending_proves() {
             return;
         }
         let found = RefCell::new(Vec::new());
         let lists = [&self.barred, &self.answered];
-        for s in lists.iter().flat_map(|list| self.slots.members(list)) {
-            let slot = &self.slots[s];
-            self.doubts.any(slot.volume, slot.lba, slot.end(), |d| {
+        let slots = lists.iter().flat_map(|list| self.slots.members(list));
+        let slots = slots.map(|s| &self.slots[s]);
+        let writes = slots.map(|slot| (slot.volume, slot.lba, slot.end()));
+        // What is kept in memory is to be written once more, and not before.
+        let kept = self.shadows.own.values().map(|own| own.span);
+        let kept = kept.map(|span| (span.volume, span.lba, span.end()));
+        for (volume, lba, end) in writes.chain(kept) {
+            self.doubts.any(volume, lba, end, |d| {
                 let of = (d.shard, d.path, d.epoch);
                 let mut found = found.borrow_mut();
                 if d.alone && !found.contains(&of) {

@@ -162,6 +162,24 @@ fn an_association_is_ended_when_a_write_waits_and_its_end_is_a_proof() {
 }
 
 #[test]
+fn what_is_kept_in_memory_meanwhile_waits_too() {
+    let mut b = Bench::up(limited(2, FencePolicy::Shadow));
+    let (path, _) = stuck(&mut b, Op::Write, 0, 1);
+    let retry = again(&b)[0];
+    b.done(retry.0, retry.1, Status::Ok);
+    b.said.clear();
+    b.submit(Op::Write, 4, 8, 2);
+    let (other, sent) = again(&b)[0];
+    b.done(other, sent, Status::Ok);
+    assert_eq!(b.completed(), [(2, Outcome::Ok)], "it waits for nothing");
+    b.pass_answering(MS(1), MS(120), &[0, 1]);
+    assert_eq!(lost(&b), 1, "and is not to stay in memory for ever");
+    let of = |e: &Event| matches!(e, Event::Lost { path: p, .. } if p.0 == path);
+    assert!(b.events().iter().any(of));
+    b.core.abandon();
+}
+
+#[test]
 fn a_write_that_others_wait_for_from_the_start_takes_its_path_along() {
     let mut b = Bench::up(limited(2, FencePolicy::InDoubt));
     b.submit(Op::Write, 0, 8, 1);
