@@ -144,7 +144,7 @@ echo "figure unplugged: a deleted device is known as such after $ms ms"
 check unplugged "after $ms ms: $(asks path list)" [ "$ms" -lt 500 ]
 check unplugged-reads "no read succeeds" reads
 check stop "$(ls /dev/ublk* /dev/mpio)" asks stop
-check nothing-left "$(ls -d /dev/ublkb* /dev/mpio $socket)" [ -z "$(ls -d /dev/ublkb* /dev/mpio $socket ${socket%.sock}.state.json 2>/dev/null)" ]
+check nothing-left "$(ls -d /dev/ublkb* /dev/mpio $socket)" [ -z "$(ls -d /dev/ublkb* /dev/mpio $socket ${socket%.sock}.state.json ${socket%.sock}.untold.* 2>/dev/null)" ]
 
 # A machine without the driver.
 if rmmod ublk_drv 2>/dev/null; then

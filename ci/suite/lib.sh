@@ -47,7 +47,7 @@ stop() {
     mpio stop --socket $socket
     stop_tenths=0
     while kill -0 $daemon 2>/dev/null && [ $stop_tenths -lt 200 ]; do stop_tenths=$((stop_tenths + 1)); sleep 0.1; done
-    stop_left=$(ls -d /dev/ublkb* /dev/ublkc* $socket ${socket%.sock}.state.json 2>/dev/null)
+    stop_left=$(ls -d /dev/ublkb* /dev/ublkc* $socket ${socket%.sock}.state.json ${socket%.sock}.untold.* 2>/dev/null)
     [ $stop_tenths -lt 200 ] && [ -z "$stop_left" ]
 }
 device_of() { sed -n "s/^$1 is //p" /tmp/serve.out; }

@@ -21,4 +21,5 @@ pub mod single;
 mod state;
 mod sys;
 mod sysfs;
+mod untold;
 mod uring;

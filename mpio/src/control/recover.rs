@@ -6,6 +6,7 @@ use super::links;
 use super::status::{Table, size};
 use crate::front::{self, FrontError};
 use crate::state::{self, Left, State, StateError};
+use crate::untold;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
@@ -86,6 +87,7 @@ pub fn give_up(socket: &Path, volume: &str, json: bool) -> Result<String, Recove
         source,
     })?;
     let _ = std::fs::remove_file(Path::new(links::FOLDER).join(volume));
+    let _ = std::fs::remove_file(untold::file(&file, volume));
     left.volumes.retain(|v| v.name != volume);
     if left.volumes.is_empty() {
         let _ = std::fs::remove_file(&file);

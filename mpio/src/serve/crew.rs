@@ -12,6 +12,7 @@ use crate::shard::{
     BlockPath, Inbox, Keeper, LeftBehind, Links, Message, Outbox, Parts, Served, Shard, Store,
     VolumeIo,
 };
+use crate::untold;
 use datapath::core::{Board, Core, Input};
 use protocol::{Instant, PathId};
 use std::io;
@@ -166,7 +167,7 @@ fn served(
             source,
         })?;
         let path = |place| BlockPath::new(p.prior(place as u16));
-        let io = VolumeIo::new(
+        let mut io = VolumeIo::new(
             at as u16,
             queue,
             first_tag,
@@ -175,6 +176,11 @@ fn served(
             p.bytes,
             notes.clone(),
         );
+        if let Some(words) = &p.words {
+            let (words, shard) = (words.clone(), notes.shard());
+            let untold = p.untold.get(usize::from(shard)) == Some(&true);
+            io.word = untold::Word::new(words, shard, untold);
+        }
         first_tag += u32::from(p.depth);
         all.push(Served {
             core,

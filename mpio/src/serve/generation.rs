@@ -20,6 +20,7 @@ use crate::record;
 use crate::seen::{Notes, Snapshot};
 use crate::shard::{Keeper, LeftBehind, Message};
 use crate::state::{Left, State};
+use crate::untold;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -47,7 +48,7 @@ pub struct Generation {
 impl Generation {
     pub fn begin(
         config: &Config,
-        ready: Ready,
+        mut ready: Ready,
         admin: &Admin,
         state_file: &Path,
         words: &Sender<Word>,
@@ -61,9 +62,18 @@ impl Generation {
         let state = State {
             volumes: left.clone(),
         };
-        if let Err(e) = state.write(state_file) {
+        let shards = ready.shape.shards;
+        let keep = |p: &mut Plan| {
+            let file = untold::file(state_file, &p.name);
+            p.words = Some(untold::open(&file, shards, &p.untold)?);
+            Ok(())
+        };
+        let written = ready.plans.iter_mut().try_for_each(keep);
+        let written = written.map_err(system("making the files of failed flushes"));
+        let written = written.and_then(|()| Ok(state.write(state_file)?));
+        if let Err(e) = written {
             devices::end(fronts, &kept);
-            return Err(e.into());
+            return Err(e);
         }
         let names: Names = Arc::new(directory(config, &ready.plans, &fronts).into());
         let served = ready.plans.iter().map(|p| plane::Served {
@@ -140,6 +150,9 @@ impl Generation {
         self.keeper.end();
         devices::end(self.fronts, &[]);
         let _ = std::fs::remove_file(&self.state_file);
+        for left in &self.left {
+            let _ = std::fs::remove_file(untold::file(&self.state_file, &left.name));
+        }
         ran
     }
 

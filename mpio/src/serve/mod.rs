@@ -13,7 +13,7 @@ use crate::control::process;
 use crate::device::DeviceError;
 use crate::front::FrontError;
 use crate::handover::{Asked, PROTOCOL, TakeOver, TakeOverError, Word};
-use crate::state::{self, State, StateError};
+use crate::state::{self, StateError};
 use generation::Generation;
 use plan::{Inherited, Ready};
 use sd_notify::NotifyState;
@@ -69,7 +69,7 @@ pub fn serve(config: &Config, take_over: bool) -> Result<(), ServeError> {
         (admin, ready, Some(predecessor))
     } else {
         let admin = Admin::bind(socket)?;
-        let before = Inherited::of_the_dead(State::read(&state_file)?);
+        let before = Inherited::of_the_dead(&state_file)?;
         (admin, Ready::new(config, &before)?, None)
     };
     let mut predecessor = predecessor;
@@ -103,7 +103,7 @@ pub fn serve(config: &Config, take_over: bool) -> Result<(), ServeError> {
         }
         tracing::error!("the other daemon did not come to serve: its devices are taken back");
         // It may have sent something, and have written down what.
-        let before = Inherited::of_the_dead(State::read(&state_file)?);
+        let before = Inherited::of_the_dead(&state_file)?;
         ready = Ready::new(config, &before)?;
         number += 1;
     }
@@ -144,7 +144,7 @@ fn refusal(asked: &Asked, generation: &Generation) -> Option<String> {
 /// Everything that can fail is done before the other daemon is asked; from then on applications wait.
 fn take(config: &Config) -> Result<(Admin, Ready, TakeOver), ServeError> {
     let socket = &config.daemon.socket;
-    let before = Inherited::of_the_dead(State::read(&state::file(socket))?);
+    let before = Inherited::of_the_dead(&state::file(socket))?;
     let ready = Ready::new(config, &before)?;
     let admin = Admin::beside(socket)?;
     let volumes = config.volumes.iter().map(|v| v.name.clone()).collect();

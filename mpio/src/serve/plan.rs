@@ -10,11 +10,14 @@ use crate::front::Front;
 use crate::handover::{Handed, HandedVolume};
 use crate::shard::{Buffers, Pool, SMALL_BYTES};
 use crate::state::{Left, State};
+use crate::untold;
 use datapath::core as dp;
 use protocol::{Duration, PathId, VolumeId};
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Bytes of one request at most. What a path does not take at once, the kernel sends over it in pieces.
 const BUFFER_BYTES: u32 = 128 << 10;
@@ -43,6 +46,8 @@ pub struct Plan {
     pub queues: Option<u16>,
     /// The device that the daemon before this one left.
     pub left: Option<i32>,
+    /// Where its shards say that they have been told of a failed flush and have told nobody.
+    pub words: Option<Arc<File>>,
     pub generation: u32,
     /// Devices, by their places, on which something of that daemon's may still be written.
     pub feared: Vec<u16>,
@@ -62,14 +67,18 @@ pub struct Inherited {
 }
 
 impl Inherited {
-    pub fn of_the_dead(state: State) -> Vec<Inherited> {
-        let one = |left| Inherited {
-            left,
-            feared: None,
-            untold: Vec::new(),
-            operator: Vec::new(),
+    /// `file`: of the daemon's state.
+    pub fn of_the_dead(file: &Path) -> Result<Vec<Inherited>, ServeError> {
+        let one = |left: Left| {
+            let untold = untold::left(&untold::file(file, &left.name));
+            Ok(Inherited {
+                left,
+                feared: None,
+                untold: untold.map_err(system("reading which failed flushes are untold"))?,
+                operator: Vec::new(),
+            })
         };
-        state.volumes.into_iter().map(one).collect()
+        State::read(file)?.volumes.into_iter().map(one).collect()
     }
 
     pub fn of_the_living(handed: Handed) -> Vec<Inherited> {
@@ -251,6 +260,7 @@ pub fn plan(v: &config::Volume) -> Result<Plan, ServeError> {
         buffer_bytes: None,
         queues: None,
         left: None,
+        words: None,
         generation: 0,
         finds_paths: v.found,
         feared: Vec::new(),

@@ -138,7 +138,10 @@ impl Ring for Driver<'_> {
             (Outcome::Ok, Some(Op::Read | Op::Write)) => (asked.sectors << 9) as i32,
             // What moves no data may be larger than this number.
             (Outcome::Ok, _) => 0,
-            (Outcome::Errno(errno), _) => -errno,
+            (Outcome::Errno(errno), op) => {
+                self.v.word.answered |= op == Some(Op::Flush);
+                -errno
+            }
         };
         self.v.served.note(asked.op, result, took);
         self.commit(tag, result);
@@ -195,6 +198,10 @@ impl Ring for Driver<'_> {
     }
 
     fn peer(&mut self, _now: Instant, message: PeerMessage) {
+        // Before a sibling hears of it: what it then writes again may be completed, and this daemon killed.
+        if let PeerMessage::FlushFailed { .. } = message {
+            self.v.word.keep();
+        }
         let only = message.to();
         for (shard, outbox) in self.links.shards.iter().enumerate() {
             let shard = shard as u16;

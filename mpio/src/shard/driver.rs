@@ -9,6 +9,7 @@ use super::shadows::{Laid, Store};
 use crate::front::Queue;
 use crate::record::Record;
 use crate::seen::{Notes, Served};
+use crate::untold::Word;
 use crate::uring::push;
 use datapath::core::{BufId, Epoch, Input, Request, Ticket};
 use io_uring::{IoUring, opcode, squeue, types};
@@ -105,6 +106,8 @@ pub struct VolumeIo {
     pub parked: u32,
     pub hedges_issued: u64,
     pub hedges_won: u64,
+    /// A failed flush that is still to be told, on disk.
+    pub word: Word,
     /// A hedge that came back, and its buffer.
     pub(super) landed: Option<(Ticket, u32)>,
     /// Parts of shadows that go into tags' buffers when their requests end.
@@ -142,6 +145,7 @@ impl VolumeIo {
             parked: 0,
             hedges_issued: 0,
             hedges_won: 0,
+            word: Word::default(),
             landed: None,
             laid: Vec::new(),
             attempts: Vec::with_capacity(room),

@@ -157,6 +157,7 @@ impl Shard {
                 self.snapshot_at = now + SNAPSHOT_EVERY;
             }
             self.wait(now)?;
+            self.note_told();
             let now = self.now();
             let mut rung = self.batch(now, &mut done);
             while rung {
@@ -192,6 +193,25 @@ impl Shard {
             s.core.abandon();
         }
         Ok(left)
+    }
+
+    /// The kernel has taken every answer that there was. Those to failed flushes among them need not be told by a successor any more.
+    fn note_told(&mut self) {
+        for at in 0..self.volumes.len() {
+            let io = &self.volumes[at].io;
+            if io.word.answered && io.word.written {
+                self.forget_told(at);
+            }
+        }
+    }
+
+    #[cold]
+    fn forget_told(&mut self, at: usize) {
+        let all_taken = self.ring.submission().is_empty();
+        let s = &mut self.volumes[at];
+        if all_taken && s.io.unbuffered.is_empty() && s.core.untold().next().is_none() {
+            s.io.word.told();
+        }
     }
 
     /// Handles what the ring shows; whether the bell rang.
