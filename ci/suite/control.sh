@@ -24,6 +24,8 @@ mpio discover --socket $socket >/tmp/control.found
 } >/tmp/control.toml
 check discover "nothing was found" grep -q '^identity' /tmp/control.found
 check discover-is-a-configuration "it is refused" mpio check-config /tmp/control.toml
+mpio check-config /tmp/control.toml >/tmp/control.checked
+check long-timers "$(cat /tmp/control.checked)" grep -q '^long timer: /dev/.* the time for one command is 30 s, .*echo 10 | tee /sys/.*timeout' /tmp/control.checked
 [ $failed = 0 ] || { cat /tmp/control.found; exit 1; }
 volume=$(sed -n 's/^name *= "\(.*\)"/\1/p' /tmp/control.found | head -1)
 rm -f /tmp/control.hook
@@ -46,6 +48,7 @@ check link "no $dev" test -b "$dev"
 sleep 0.5
 asks path list "$volume" >/tmp/control.paths
 total=$(grep -c '^  /dev/' /tmp/control.paths)
+check long-timers-in-the-log "$(head -20 /tmp/control.err)" grep -q 'WARN .*error handling is for ever' /tmp/control.err
 check paths-found "$(cat /tmp/control.paths)" [ "$(grep -c '^  /dev/.* usable  *up ' /tmp/control.paths)" -ge 2 ]
 check hook "$(cat /tmp/control.hook 2>/dev/null) for $total paths" [ "$(grep -c "^$volume /dev/" /tmp/control.hook)" = "$total" ]
 mpio discover --socket $socket >/tmp/control.again

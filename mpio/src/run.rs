@@ -7,7 +7,7 @@ use crate::control::client::{ClientError, Talk, ask};
 use crate::control::protocol::{Answer, Request, Wish};
 use crate::control::trace::Iolog;
 use crate::control::view::View;
-use crate::control::{discover, log, preflight, process, recover, status};
+use crate::control::{discover, log, preflight, process, recover, status, timers};
 use crate::kernel::Kernel;
 use crate::{generate, serve};
 use std::collections::BTreeMap;
@@ -108,19 +108,28 @@ pub fn run(command: Command) -> Result<(), RunError> {
 }
 
 fn check_config(file: &Path, json: bool) -> Result<(), RunError> {
-    let config = Config::load(file)?;
+    let mut config = Config::load(file)?;
     let volumes = config.volumes.len();
     let kernel = Kernel::running();
+    // Its devices need not be here: what is not there has no timers.
+    let _ = discover::fill(&mut config, Path::new("/"));
+    let paths = config.volumes.iter().flat_map(|v| &v.paths);
+    let long = timers::long(Path::new("/"), paths.map(PathBuf::as_path));
+    let long: Vec<String> = long.iter().map(ToString::to_string).collect();
     print(&match json {
         true => {
             let names = config.volumes.iter().map(|v| v.name.as_str());
             let names: Vec<&str> = names.collect();
             format!(
                 "{}\n",
-                serde_json::json!({ "file": file, "volumes": names, "kernel": kernel })
+                serde_json::json!({ "file": file, "volumes": names, "kernel": kernel, "timers": long })
             )
         }
-        false => format!("{}: {volumes} volumes\n{}", file.display(), kernel.text()),
+        false => {
+            let long = long.iter().map(|t| format!("long timer: {t}\n"));
+            let long: String = long.collect();
+            format!("{}: {volumes} volumes\n{}{long}", file.display(), kernel.text())
+        }
     })
 }
 

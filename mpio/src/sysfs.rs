@@ -68,6 +68,12 @@ impl Folder {
         self.0.file_name()?.to_str()
     }
 
+    /// The parts of its name, from the root on.
+    pub fn parts(&self) -> Vec<String> {
+        let parts = self.0.iter().map(|p| p.to_string_lossy().into_owned());
+        parts.collect()
+    }
+
     /// What is in it, in order.
     pub fn names(&self) -> Vec<String> {
         names(&self.0)

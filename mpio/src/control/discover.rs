@@ -4,6 +4,7 @@
 
 use super::disks::{Disk, disks};
 use super::status::size;
+use super::timers;
 use crate::config::{Config, Volume};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -14,6 +15,8 @@ use std::path::{Path, PathBuf};
 pub struct Found {
     pub volumes: Vec<Group>,
     pub left_out: Vec<LeftOut>,
+    /// Timers of the kernel that are long for a path.
+    pub timers: Vec<String>,
 }
 
 /// Disks that show the same volume.
@@ -83,6 +86,9 @@ pub fn discover(root: &Path, paths_min: usize, served: &BTreeMap<PathBuf, String
         }
     }
     found.left_out.sort_by(|a, b| a.path.cmp(&b.path));
+    let paths = found.volumes.iter().flat_map(|v| &v.paths);
+    let long = timers::long(root, paths.map(|p| p.path.as_path()));
+    found.timers = long.iter().map(ToString::to_string).collect();
     found
 }
 
@@ -152,6 +158,12 @@ impl Found {
         }
         for l in &self.left_out {
             let _ = writeln!(out, "#   {}: {}", l.path.display(), l.why);
+        }
+        if !self.timers.is_empty() {
+            out.push_str("# long timers of the kernel:\n");
+        }
+        for t in &self.timers {
+            let _ = writeln!(out, "#   {t}");
         }
         out
     }

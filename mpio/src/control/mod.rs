@@ -19,6 +19,7 @@ pub mod protocol;
 pub mod recover;
 pub mod register;
 pub mod status;
+pub mod timers;
 pub mod trace;
 pub mod uevent;
 pub mod view;

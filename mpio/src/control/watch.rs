@@ -7,6 +7,7 @@
 
 use super::Control;
 use super::disks::{self, Disk};
+use super::timers;
 use super::uevent::{Attention, Change, Heard, Socket, Uevent};
 use crate::plane::Notice;
 use crate::sysfs::Folder;
@@ -47,6 +48,12 @@ impl Watch {
                 None
             }
         };
+        let paths: Vec<PathBuf> = {
+            let names = self.control.names();
+            let all = names.volumes.iter().flat_map(|v| v.paths.iter().flatten());
+            all.cloned().collect()
+        };
+        timers::warn(&self.root, paths.iter().map(PathBuf::as_path));
         // What came while nobody listened.
         self.look_at_all();
         loop {
@@ -138,6 +145,7 @@ impl Watch {
                 Ok(Some(place)) => {
                     self.control.name_path(volume, place, &device);
                     tracing::info!(volume = name, "{name}: {} is a path", device.display());
+                    timers::warn(&self.root, [device.as_path()]);
                     None
                 }
                 Err(e) => Some(e.to_string()),
