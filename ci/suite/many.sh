@@ -7,7 +7,7 @@ wait
 echo 1 >$debug/vpd_use_hostno
 for _ in $(seq 300); do [ "$(ls -d /sys/block/sd* | wc -l)" = 240 ] && break; sleep 0.1; done
 # A daemon that has ended has its devices until its last command is back.
-for _ in $(seq 40); do
+for _ in $(seq 130); do
     cat /sys/block/sd*/inflight | awk '{ n += $1 + $2 } END { exit n > 0 }' && break
     sleep 1
 done

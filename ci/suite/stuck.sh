@@ -49,3 +49,52 @@ fi
 
 # Its commands that never come back must not keep it.
 if stop; then ok stop; else fail stop "after $stop_tenths tenths: ${stop_left:-the daemon lives}"; fi
+
+# With `exclusive`: what is stuck is proven gone by a reset of the unit, and its blocks can be written again long before the kernel's timer ends
+# it. While the unit refuses the reset nothing is proven.
+for _ in $(seq 60); do [ "$(awk '{ print $1 + $2 }' /sys/block/"${stuck##*/}"/inflight)" = 0 ] && break; sleep 1; done
+echo 120 >/sys/block/${stuck##*/}/device/timeout
+errors=/sys/kernel/debug/scsi_debug/$hctl/error
+was_retries=$(cat /sys/block/${stuck##*/}/device/scsi_disk/*/max_retries)
+cp /tmp/mpio.toml /tmp/shared.toml
+{
+    printf '[daemon]\nsocket = "%s"\nshards = 2\n' $socket
+    volume db $(devices_of 0)
+    printf 'exclusive = true\nreset_after = "2s"\n'
+} >/tmp/mpio.toml
+writes() { # NAME: each of these blocks once
+    fio --name="$1" --filename="$dev" --rw=write --bs=4k --iodepth=16 --ioengine=io_uring --direct=1 --offset=96m --size=8m --eta=never --output=/tmp/"$1".out
+}
+ends() { # PROCESS SECONDS
+    for _ in $(seq $(($2 * 10))); do kill -0 "$1" 2>/dev/null || return 0; sleep 0.1; done
+    return 1
+}
+written() { awk '{ print $5 }' /sys/block/"${dev##*/}"/stat; }
+if start; then
+    dev=$(device_of db)
+    wait_usable 4 100 >/dev/null
+    from=$(written)
+    writes once & f=$!
+    for _ in $(seq 200); do [ "$(written)" -gt $((from + 200)) ] && break; sleep 0.05; done
+    echo "4 -100 0xff" >$errors
+    echo "0 1 0x2a" >$errors
+    echo "0 1 0x28" >$errors
+    # What the path swallows is written over another one, and its blocks stay in doubt.
+    check exclusive-writes "they fail" wait $f
+    writes again & f=$!
+    for _ in $(seq 40); do grep -q 'a reset of its unit proves nothing: the device did not take it' /tmp/serve.err && break; sleep 1; done
+    check reset-refused "$(grep 'its unit' /tmp/serve.err)" grep -q 'a reset of its unit proves nothing: the device did not take it' /tmp/serve.err
+    if kill -0 $f 2>/dev/null; then ok exclusive-in-doubt; else fail exclusive-in-doubt "nothing was in doubt, or it was forgotten"; fi
+    echo "4 0 0xff" >$errors
+    began=$(uptime_ms)
+    check exclusive-reset "the blocks are still in doubt" ends $f 60
+    grep -q "its unit was reset: what was stuck is over" /tmp/serve.err && ok reset-proves || fail reset-proves "$(grep 'a reset of its' /tmp/serve.err | tail -3)"
+    echo "figure exclusive: blocks of a stuck write are free $(($(uptime_ms) - began)) ms after the unit takes a reset"
+    echo "0 0 0x28" >$errors
+    echo "0 0 0x2a" >$errors
+    check exclusive-stop "it does not stop" stop
+    [ "$(cat /sys/block/${stuck##*/}/device/scsi_disk/*/max_retries)" = "$was_retries" ] && ok exclusive-puts-back || fail exclusive-puts-back "max_retries stays changed"
+else
+    fail exclusive-start "the daemon is not ready"
+fi
+mv /tmp/shared.toml /tmp/mpio.toml

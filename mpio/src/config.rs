@@ -170,6 +170,12 @@ pub struct Volume {
     /// Requests that ublk may have outstanding.
     #[serde(default = "default_depth")]
     pub depth: u16,
+    /// This host alone uses the volume: a write that is stuck may be ended by a reset of the logical unit, which aborts every host's commands.
+    #[serde(default)]
+    pub exclusive: bool,
+    /// After it has been stuck on a lost path for so long.
+    #[serde(default = "default_reset_after", with = "humantime_serde")]
+    pub reset_after: Duration,
     /// The paths were found by the identity, as later ones are.
     #[serde(skip)]
     pub found: bool,
@@ -205,6 +211,10 @@ fn paths<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<PathBuf>, D::Error> {
 fn size<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
     let given = String::deserialize(from)?;
     crate::control::trace::bytes(&given).map_err(D::Error::custom)
+}
+
+fn default_reset_after() -> Duration {
+    Duration::from_secs(10)
 }
 
 fn default_depth() -> u16 {
@@ -293,6 +303,11 @@ impl Config {
                     datapath::core::PATHS_MAX
                 ));
             }
+            if v.reset_after < Duration::from_secs(1) {
+                return Err(format!(
+                    "volume \"{name}\": reset_after is below 1s: a slow array would be reset instead of waited for"
+                ));
+            }
             if !(1..=1024).contains(&v.depth) {
                 return Err(format!(
                     "volume \"{name}\": depth = {} (1 to 1024)",
@@ -366,6 +381,7 @@ mod tests {
                 "no absolute path",
             ),
             (format!("{volume}depth = 0\n"), "1 to 1024"),
+            (format!("{volume}reset_after = \"1ms\"\n"), "below 1s"),
             (format!("[daemon]\nshards = 0\n{volume}"), "1 to 32"),
             (format!("{volume}colour = 1\n"), "unknown field `colour`"),
             (

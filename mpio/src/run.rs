@@ -128,7 +128,11 @@ fn check_config(file: &Path, json: bool) -> Result<(), RunError> {
         false => {
             let long = long.iter().map(|t| format!("long timer: {t}\n"));
             let long: String = long.collect();
-            format!("{}: {volumes} volumes\n{}{long}", file.display(), kernel.text())
+            format!(
+                "{}: {volumes} volumes\n{}{long}",
+                file.display(),
+                kernel.text()
+            )
         }
     })
 }

@@ -89,6 +89,19 @@ pub fn scsi_read(
     Ok(came.clamp(0, data.len() as i64) as usize)
 }
 
+/// LOGICAL UNIT RESET, and nothing beyond the unit where that fails. Blocks until it is answered.
+pub fn reset_unit(file: &File) -> io::Result<()> {
+    const SG_SCSI_RESET: libc::c_ulong = 0x2284;
+    const DEVICE: i32 = 1;
+    const NO_ESCALATE: i32 = 0x100;
+    let mut what = DEVICE | NO_ESCALATE;
+    // SAFETY: the call reads and writes one number, which `what` is.
+    match unsafe { libc::ioctl(file.as_raw_fd(), SG_SCSI_RESET, &raw mut what) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 const NVME_ADMIN: libc::c_ulong = 0xc048_4e41;
 
 /// `struct nvme_admin_cmd` (`linux/nvme_ioctl.h`), without what is not used.

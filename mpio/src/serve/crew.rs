@@ -76,6 +76,12 @@ pub fn spawn(
         .map(|p| Board::new(shape.shards, p.places()))
         .collect();
     let shadows = Arc::new(Store::default());
+    for (at, p) in plans.iter().enumerate() {
+        if p.reset_after.is_some() {
+            let largest = p.buffer_bytes.unwrap_or(shape.buffer_bytes);
+            keeper.exclusive(at as u16, u64::from(largest));
+        }
+    }
     let began = std::time::Instant::now();
     let mut all = Vec::new();
     for ((shard, inbox), buffers) in inboxes.into_iter().enumerate().zip(buffers) {
@@ -176,6 +182,7 @@ fn served(
             p.bytes,
             notes.clone(),
         );
+        io.reset.after = p.reset_after;
         if let Some(words) = &p.words {
             let (words, shard) = (words.clone(), notes.shard());
             let untold = p.untold.get(usize::from(shard)) == Some(&true);

@@ -36,6 +36,8 @@ pub struct Plan {
     pub name: String,
     pub depth: u16,
     pub devices: Vec<Device>,
+    /// Its units may be reset, after so long.
+    pub reset_after: Option<Duration>,
     /// They were found by the identity, as later ones are.
     pub finds_paths: bool,
     pub wwid: String,
@@ -262,6 +264,7 @@ pub fn plan(v: &config::Volume) -> Result<Plan, ServeError> {
         left: None,
         words: None,
         generation: 0,
+        reset_after: v.exclusive.then(|| time(v.reset_after)),
         finds_paths: v.found,
         feared: Vec::new(),
         untold: Vec::new(),
@@ -325,6 +328,10 @@ impl Shape {
     }
 }
 
+fn time(t: std::time::Duration) -> Duration {
+    Duration::from_nanos(t.as_nanos().min(u128::from(u64::MAX)) as u64)
+}
+
 /// `board` is that of the volume.
 pub fn core(
     config: &Config,
@@ -333,9 +340,6 @@ pub fn core(
     board: dp::Board,
     shard: u16,
 ) -> dp::Config {
-    let time = |t: std::time::Duration| {
-        Duration::from_nanos(t.as_nanos().min(u128::from(u64::MAX)) as u64)
-    };
     let prior = plan.feared.iter();
     let prior = prior.filter_map(|p| Some((PathId(*p), plan.prior(*p)?)));
     let untold = plan.untold.get(usize::from(shard)) == Some(&true);

@@ -167,6 +167,9 @@ impl Ring for Driver<'_> {
         self.v.paths[usize::from(path.0)].epoch = epoch;
         self.let_go(path.0);
         let p = &mut self.v.paths[usize::from(path.0)];
+        if p.hushed {
+            return self.v.pending.push_back(Input::Refused { path, epoch });
+        }
         if std::mem::take(&mut p.ready) && p.file.is_some() {
             return self.prove(now, path.0);
         }

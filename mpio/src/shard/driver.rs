@@ -5,6 +5,7 @@ use super::inbox::Outbox;
 use super::keeper::{Keeper, Told, Want};
 use super::paths::{BlockPath, Shown};
 use super::pool::{Fresh, Pool};
+use super::reset::Reset;
 use super::shadows::{Laid, Store};
 use crate::front::Queue;
 use crate::record::Record;
@@ -106,6 +107,7 @@ pub struct VolumeIo {
     pub parked: u32,
     pub hedges_issued: u64,
     pub hedges_won: u64,
+    pub reset: Reset,
     /// A failed flush that is still to be told, on disk.
     pub word: Word,
     /// A hedge that came back, and its buffer.
@@ -145,6 +147,7 @@ impl VolumeIo {
             parked: 0,
             hedges_issued: 0,
             hedges_won: 0,
+            reset: Reset::default(),
             word: Word::default(),
             landed: None,
             laid: Vec::new(),
@@ -221,7 +224,9 @@ impl Driver<'_> {
             Kind::Command => self.buffers.data.take(a.buffer),
             _ => self.buffers.small.take(a.buffer),
         }
-        self.v.paths[usize::from(a.path)].sent(a.epoch, a.mutates);
+        let p = &mut self.v.paths[usize::from(a.path)];
+        p.sent(a.epoch, a.mutates);
+        p.others += u32::from(a.result == 0);
         match self.v.free.pop() {
             Some(i) => {
                 self.v.attempts[i as usize] = a;
@@ -246,7 +251,9 @@ impl Driver<'_> {
             Kind::Command => self.v.parked -= u32::from(self.buffers.data.give(a.buffer)),
             _ => drop(self.buffers.small.give(a.buffer)),
         }
-        let proof = self.v.paths[usize::from(a.path)].returned(PathId(a.path), a.epoch, a.mutates);
+        let p = &mut self.v.paths[usize::from(a.path)];
+        p.others -= u32::from(a.result == 0);
+        let proof = p.returned(PathId(a.path), a.epoch, a.mutates);
         self.v.pending.extend(proof);
         a
     }
@@ -320,7 +327,7 @@ impl Driver<'_> {
         }
     }
 
-    fn asked(&mut self, now: Instant, tag: u16, result: i32) -> Option<Input> {
+    pub(super) fn asked(&mut self, now: Instant, tag: u16, result: i32) -> Option<Input> {
         if result != 0 {
             self.v.aborted += 1;
             return None;
@@ -334,6 +341,10 @@ impl Driver<'_> {
             self.commit(tag, -libc::EOPNOTSUPP);
             return None;
         };
+        if self.v.reset.holds {
+            self.v.reset.held.push(tag);
+            return None;
+        }
         self.v.notes.served(self.v.index, || Record {
             at: now,
             op,

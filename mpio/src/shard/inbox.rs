@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 use super::keeper::Told;
+use super::reset::Quiet;
 use crate::sys;
 use datapath::core::{Input, PeerMessage};
 use std::fs::File;
@@ -24,6 +25,20 @@ pub enum Message {
     Told(Told),
     /// End what has begun and begin nothing more: another daemon takes over.
     LetGo,
+    /// The path's unit is to be reset: hold requests, and say when nothing is under way elsewhere.
+    Quiet {
+        volume: u16,
+        path: u16,
+        quiet: Arc<Quiet>,
+    },
+    /// Requests go on.
+    Resume { volume: u16 },
+    /// It is over; `proven`: with it, every write that was lost on the path when it began.
+    WasReset {
+        volume: u16,
+        path: u16,
+        proven: bool,
+    },
 }
 
 #[derive(Clone, Debug)]

@@ -4,6 +4,7 @@
 //! most one of them at a time.
 
 use super::inbox::{Message, Outbox};
+use super::reset::{self, Before};
 use crate::alua::Source;
 use crate::sysfs::Folder;
 use crate::{device, identity, sys};
@@ -19,6 +20,8 @@ use std::time::{Duration, Instant};
 const SWEEP: Duration = Duration::from_secs(1);
 /// What an array said of the access is not asked again for so long: several shards ask at once.
 const FRESH: Duration = Duration::from_millis(20);
+/// Several shards want one at once.
+const RESET_AGAIN: Duration = Duration::from_secs(1);
 /// Threads that stay when there is nothing to do.
 const IDLE_MAX: usize = 2;
 
@@ -34,6 +37,8 @@ pub enum Want {
     States,
     /// Access now; told to the core where it changed.
     Sweep,
+    /// A reset of its unit, as proof that what is stuck on it is over. The answer is `Message::WasReset`.
+    Reset,
 }
 
 /// What a device shows.
@@ -77,6 +82,11 @@ struct Slot {
     removed: bool,
     /// The numbers of the device that was opened last.
     number: Option<(u32, u32)>,
+    /// This host alone uses the volume, and asks for so many bytes at once.
+    exclusive: Option<u64>,
+    /// What its disk had of its own, before it was made ready for resets.
+    before: Vec<Before>,
+    reset_at: Option<Instant>,
     file: Weak<File>,
     asked: Vec<(u16, Want)>,
     busy: bool,
@@ -116,6 +126,9 @@ impl Keeper {
                     name,
                     removed: false,
                     number: None,
+                    exclusive: None,
+                    before: Vec::new(),
+                    reset_at: None,
                     file: Weak::new(),
                     asked: Vec::new(),
                     busy: false,
@@ -137,6 +150,14 @@ impl Keeper {
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(|e| e.into_inner())
+    }
+
+    /// The volume's units may be reset. To be said before anything is opened.
+    pub fn exclusive(&self, volume: u16, largest: u64) {
+        let mut inner = self.lock();
+        for slot in inner.slots.iter_mut().filter(|s| s.volume == volume) {
+            slot.exclusive = Some(largest);
+        }
     }
 
     /// The answer comes to the shard as `Message::Told`. Never blocks for longer than a look at a list.
@@ -246,8 +267,15 @@ impl Keeper {
 
     /// No thread begins anything any more.
     pub fn end(&self) {
-        self.lock().over = true;
+        let mut inner = self.lock();
+        inner.over = true;
         self.more.notify_all();
+        // What the disks had of their own.
+        for slot in &mut inner.slots {
+            for (file, before) in slot.before.drain(..) {
+                let _ = std::fs::write(file, before);
+            }
+        }
     }
 
     /// After `end`: closes what the shards have given back, and waits until every thread has closed what it had. False: one hangs.
@@ -304,7 +332,15 @@ impl Keeper {
             access: slot.access,
             access_at: slot.access_at,
             number: slot.number,
+            prepares: slot.exclusive.is_some(),
+            before: Vec::new(),
         };
+        let largest = slot.exclusive.unwrap_or(u64::MAX);
+        let settled = slot.reset_at.is_some_and(|at| at.elapsed() < RESET_AGAIN);
+        let resets = asked.iter().any(|(_, want)| *want == Want::Reset) && !settled;
+        if resets {
+            slot.reset_at = Some(Instant::now());
+        }
         let (volume, path) = (slot.volume, slot.path);
         drop(inner);
         let any = |wants: &[Want]| asked.iter().any(|(_, want)| wants.contains(want));
@@ -314,7 +350,13 @@ impl Keeper {
         let file = found
             .as_ref()
             .map_or(Weak::new(), |f| Arc::downgrade(&f.file));
+        if resets && let Ok(found) = &found {
+            self.reset((volume, path), found, &job, largest);
+        }
         for (shard, want) in asked {
+            if want == Want::Reset {
+                continue;
+            }
             if let Some(outbox) = self.shards.get(usize::from(shard)) {
                 outbox.send(Message::Told(Told {
                     volume,
@@ -330,6 +372,12 @@ impl Keeper {
             slot.file = file;
         }
         slot.busy = false;
+        for before in job.before.drain(..) {
+            // What it had first, however often it is opened.
+            if !slot.before.iter().any(|b| b.0 == before.0) {
+                slot.before.push(before);
+            }
+        }
         slot.number = job.number;
         (slot.source, slot.access, slot.access_at) = (job.source, job.access, job.access_at);
         if !slot.asked.is_empty() {
@@ -339,6 +387,28 @@ impl Keeper {
         drop(inner);
         drop((found, job));
         self.lock()
+    }
+}
+
+impl Keeper {
+    fn reset(&self, at: (u16, u16), found: &Found, job: &Job, largest: u64) {
+        let name = job.name.as_deref().unwrap_or(Path::new("a path")).display();
+        let Some(number) = job.number else { return };
+        let sys = Folder::of_number(number);
+        tracing::warn!("{name}: a write is stuck: its unit is reset");
+        let done = reset::carry_out(&self.shards, at, &found.file, &sys, largest);
+        match &done {
+            Ok(()) => tracing::warn!("{name}: its unit was reset: what was stuck is over"),
+            Err(why) => tracing::warn!("{name}: a reset of its unit proves nothing: {why}"),
+        }
+        let (volume, path) = at;
+        for shard in &self.shards {
+            shard.send(Message::WasReset {
+                volume,
+                path,
+                proven: done.is_ok(),
+            });
+        }
     }
 }
 
@@ -405,6 +475,9 @@ struct Job {
     access: Option<Access>,
     access_at: Option<Instant>,
     number: Option<(u32, u32)>,
+    /// Its disk is made ready for resets.
+    prepares: bool,
+    before: Vec<Before>,
 }
 
 impl Job {
@@ -426,6 +499,9 @@ impl Job {
         if rescans {
             // NVMe has no such file: its controllers tell of a new size by themselves, and the kernel looks.
             let _ = std::fs::write(sys.at("device/rescan"), "1");
+        }
+        if opens && self.prepares {
+            self.before = reset::prepare(&sys);
         }
         if opens {
             self.source = Source::of(&sys, &file);

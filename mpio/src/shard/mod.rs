@@ -11,6 +11,7 @@ mod keeper;
 mod log;
 mod paths;
 mod pool;
+mod reset;
 mod shadows;
 
 pub use driver::{Buffers, Links, SMALL_BYTES, VolumeIo};
@@ -154,8 +155,12 @@ impl Shard {
             }
             if now >= self.snapshot_at {
                 self.take_snapshot(now);
+                for at in 0..self.volumes.len() {
+                    self.driver(at).ask_for_reset(now);
+                }
                 self.snapshot_at = now + SNAPSHOT_EVERY;
             }
+            self.tell_quiet(now);
             self.wait(now)?;
             self.note_told();
             let now = self.now();
@@ -193,6 +198,13 @@ impl Shard {
             s.core.abandon();
         }
         Ok(left)
+    }
+
+    /// A reset of a unit waits for the word that nothing is under way.
+    fn tell_quiet(&mut self, now: Instant) {
+        for s in self.volumes.iter_mut().filter(|s| s.io.reset.holds) {
+            s.io.reset.tell_quiet(now, &s.io.paths);
+        }
     }
 
     /// The kernel has taken every answer that there was. Those to failed flushes among them need not be told by a successor any more.
@@ -295,6 +307,28 @@ impl Shard {
                         s.io.letting_go = true;
                     }
                     continue;
+                }
+                Message::Quiet {
+                    volume,
+                    path,
+                    quiet,
+                } => {
+                    let v = &mut self.volumes[usize::from(volume)].io;
+                    v.reset.begin(now, path, &mut v.paths, quiet);
+                    volume
+                }
+                Message::Resume { volume } => {
+                    self.driver(usize::from(volume)).resume(now);
+                    volume
+                }
+                Message::WasReset {
+                    volume,
+                    path,
+                    proven,
+                } => {
+                    let v = &mut self.volumes[usize::from(volume)].io;
+                    v.was_reset(path, proven);
+                    volume
                 }
                 Message::Told(told) => {
                     let volume = told.volume;

@@ -27,6 +27,10 @@ struct Writes {
     epoch: Epoch,
     out: u32,
     lost: bool,
+    /// It was lost when a reset of the unit began.
+    covered: bool,
+    /// A reset has proven its end: what comes back has nothing to say any more.
+    over: bool,
 }
 
 #[derive(Debug)]
@@ -53,8 +57,14 @@ pub struct BlockPath {
     pub prior: Option<Epoch>,
     /// Commands that have not come back.
     pub out: u32,
+    /// Those of them that are neither reads nor writes.
+    pub others: u32,
     /// The device is gone; the file is closed once nothing is out.
     pub dead: bool,
+    /// Nothing is sent on it: a reset of its unit is under way.
+    pub hushed: bool,
+    /// Since when a lost write has been seen out.
+    pub stuck_since: Option<Instant>,
     /// The association that was last told to be broken.
     pub broken: Option<Epoch>,
     writes: Vec<Writes>,
@@ -96,7 +106,10 @@ impl BlockPath {
             epoch: Epoch(0),
             prior,
             out: 0,
+            others: 0,
             dead: false,
+            hushed: false,
+            stuck_since: None,
             broken: None,
             writes: Vec::new(),
             seen: PathSeen::default(),
@@ -114,6 +127,8 @@ impl BlockPath {
                 epoch,
                 out: 1,
                 lost: false,
+                covered: false,
+                over: false,
             }),
         }
     }
@@ -130,7 +145,29 @@ impl BlockPath {
             return None;
         }
         let over = self.writes.swap_remove(at);
-        over.lost.then_some(Input::FenceConfirmed { path, epoch })
+        (over.lost && !over.over).then_some(Input::FenceConfirmed { path, epoch })
+    }
+
+    /// Writes of lost associations are out that nothing has proven gone.
+    pub fn has_lost_writes(&self) -> bool {
+        self.writes.iter().any(|w| w.lost && !w.over)
+    }
+
+    /// A reset of the unit begins: it is about what is lost now.
+    pub fn cover(&mut self) {
+        for w in &mut self.writes {
+            w.covered = w.lost;
+        }
+    }
+
+    /// It has proven the end of these associations.
+    pub fn reset_proves(&mut self) -> Vec<Epoch> {
+        let covered = self.writes.iter_mut().filter(|w| w.covered && !w.over);
+        let over = covered.map(|w| {
+            w.over = true;
+            w.epoch
+        });
+        over.collect()
     }
 
     /// The association is lost; with no write out it is proven gone at once.
