@@ -72,6 +72,9 @@ impl Generation {
         let written = written.map_err(system("making the files of failed flushes"));
         let written = written.and_then(|()| Ok(state.write(state_file)?));
         if let Err(e) = written {
+            for p in ready.plans.iter().filter(|p| p.left.is_none()) {
+                let _ = std::fs::remove_file(untold::file(state_file, &p.name));
+            }
             devices::end(fronts, &kept);
             return Err(e);
         }

@@ -272,9 +272,7 @@ impl Keeper {
         self.more.notify_all();
         // What the disks had of their own.
         for slot in &mut inner.slots {
-            for (file, before) in slot.before.drain(..) {
-                let _ = std::fs::write(file, before);
-            }
+            reset::put_back(slot.before.drain(..));
         }
     }
 
@@ -482,6 +480,7 @@ struct Job {
 
 impl Job {
     fn run(&mut self, opens: bool, states: bool, rescans: bool) -> Result<Found, i32> {
+        let fresh = self.file.is_none();
         let file = match self.file.take() {
             Some(file) if sys::size(&file) > 0 => file,
             // Its device is gone, and some shard has commands out on it.
@@ -500,7 +499,7 @@ impl Job {
             // NVMe has no such file: its controllers tell of a new size by themselves, and the kernel looks.
             let _ = std::fs::write(sys.at("device/rescan"), "1");
         }
-        if opens && self.prepares {
+        if fresh && self.prepares {
             self.before = reset::prepare(&sys);
         }
         if opens {

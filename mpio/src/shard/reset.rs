@@ -149,17 +149,36 @@ impl VolumeIo {
 /// A setting that was changed, and what it was.
 pub type Before = (PathBuf, String);
 
-/// Makes the kernel send each command of ours once, and as one; what has to be put back at the end.
+/// Makes the kernel send each command of ours once, and as one; what has to be put back at the end. Only before a command is out: a
+/// setting of the queue waits for every one, and holds up those that come.
 pub fn prepare(sys: &Folder) -> Vec<Before> {
     let set = |file: PathBuf, to: &str| {
         let before = std::fs::read_to_string(&file).ok()?;
+        let before = before.trim().to_string();
+        if before == to {
+            return None;
+        }
         std::fs::write(&file, to).ok()?;
-        Some((file, before.trim().to_string()))
+        Some((file, before))
     };
     let retries = disk(sys).map(|d| d.at("max_retries"));
     let retries = retries.and_then(|file| set(file, "0"));
     let merges = set(sys.at("queue/nomerges"), "2");
     retries.into_iter().chain(merges).collect()
+}
+
+/// What `prepare` changed. A setting of a queue that a command is still out on is left: it would wait for the command.
+pub fn put_back(changed: impl Iterator<Item = Before>) {
+    for (file, before) in changed {
+        let queue = file.parent().filter(|p| p.ends_with("queue"));
+        let sys = queue.and_then(|q| q.parent()).map(Folder::new);
+        if sys.is_some_and(|sys| in_flight(&sys) != Some(0)) {
+            let file = file.display();
+            tracing::warn!("{file} stays changed, commands are out: it was {before}");
+            continue;
+        }
+        let _ = std::fs::write(file, before);
+    }
 }
 
 fn disk(sys: &Folder) -> Option<Folder> {
@@ -330,6 +349,13 @@ mod tests {
         assert_eq!(before, wanted.map(|(f, t)| (sys.at(f), t.to_string())));
         let now = |file: &str| sys.number(file).unwrap();
         assert_eq!((now(retries), now("queue/nomerges")), (0, 2));
+        assert_eq!(prepare(&sys), [], "it is so already");
+        std::fs::write(sys.at("inflight"), "0 1\n").unwrap();
+        put_back(before.clone().into_iter());
+        assert_eq!((now(retries), now("queue/nomerges")), (5, 2));
+        std::fs::write(sys.at("inflight"), "0 0\n").unwrap();
+        put_back(before.into_iter());
+        assert_eq!(now("queue/nomerges"), 0);
         let (_folder, sys) = device(&[]);
         assert_eq!(prepare(&sys), []);
     }
