@@ -2,6 +2,7 @@
 
 use crate::control::hooks::Hooks;
 use crate::control::http::Listen;
+use crate::front::Copy;
 use datapath::core::{FencePolicy, Policy};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer};
@@ -35,7 +36,54 @@ pub struct Daemon {
     pub any_kernel: bool,
     /// Threads that serve I/O: each has a queue of every volume. Without it, one for each two CPUs, four at most.
     pub shards: Option<u16>,
+    pub copy: CopyMode,
 }
+
+/// Who copies a request's data between the application's pages and the daemon's buffers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CopyMode {
+    /// Never `Zero`, with which a path that hangs keeps a request that another path has served.
+    #[default]
+    Auto,
+    /// The kernel.
+    Copy,
+    /// The daemon.
+    User,
+    /// Nobody, where it can be.
+    Zero,
+}
+
+impl CopyMode {
+    /// What the kernel has of what is wanted, and the words for what it has not.
+    pub fn on(self, known: impl Fn(Copy) -> bool) -> (Copy, Option<&'static str>) {
+        let user = if known(Copy::User) {
+            Copy::User
+        } else {
+            Copy::Copy
+        };
+        match self {
+            CopyMode::Auto | CopyMode::Copy => (Copy::Copy, None),
+            CopyMode::User if user == Copy::User => (Copy::User, None),
+            CopyMode::User => (
+                Copy::Copy,
+                Some(
+                    "daemon.copy = \"user\": this kernel's ublk has no UBLK_F_USER_COPY (Linux 6.5 has); the kernel copies",
+                ),
+            ),
+            CopyMode::Zero if known(Copy::Zero) => (Copy::Zero, None),
+            CopyMode::Zero => (
+                user,
+                Some(
+                    "daemon.copy = \"zero\": this kernel's ublk has no UBLK_F_AUTO_BUF_REG (Linux 6.16 has); data are copied",
+                ),
+            ),
+        }
+    }
+}
+
+/// The identity of devices that have none, memory behind a driver for tests say: their paths are named, and believed.
+pub const NO_IDENTITY: &str = "none";
 
 /// Above this the queues' memory would be the limit.
 const SHARDS_MAX: u16 = 32;
@@ -53,6 +101,7 @@ impl Default for Daemon {
         Daemon {
             socket: PathBuf::from("/run/mpio.sock"),
             shards: None,
+            copy: CopyMode::Auto,
             lock_memory: true,
             any_kernel: false,
         }
@@ -140,7 +189,7 @@ fn policy<'de, D: Deserializer<'de>>(from: D) -> Result<Policy, D::Error> {
     })
 }
 
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fence {
     InDoubt,
@@ -165,7 +214,7 @@ pub struct Volume {
     /// The kernel's per-path block devices. None: `paths = "auto"`, or none given: all that show the identity, also those that come later.
     #[serde(default, deserialize_with = "paths")]
     pub paths: Vec<PathBuf>,
-    /// What every path must say it is, as `wwid` in sysfs has it. Without it, what the first path says.
+    /// What every path must say it is, as `wwid` in sysfs has it. Without it, what the first path says. `NO_IDENTITY`: they say nothing.
     pub identity: Option<String>,
     /// Requests that ublk may have outstanding.
     #[serde(default = "default_depth")]
@@ -185,6 +234,19 @@ impl Volume {
     /// Its paths are whatever shows its identity.
     pub fn finds_paths(&self) -> bool {
         self.paths.is_empty()
+    }
+
+    /// Nothing tells that its paths lead to one volume but the word of the configuration.
+    pub fn is_unverified(&self) -> bool {
+        self.identity.as_deref() == Some(NO_IDENTITY)
+    }
+
+    /// What to say of that.
+    pub fn unverified(&self) -> String {
+        format!(
+            "warning: volume \"{}\" has identity = \"none\": that its paths lead to one volume is not verified, and where one does not, data are lost",
+            self.name
+        )
     }
 }
 
@@ -291,6 +353,11 @@ impl Config {
             if names.insert(name, ()).is_some() {
                 return Err(format!("volume \"{name}\" is there twice"));
             }
+            if v.finds_paths() && v.is_unverified() {
+                return Err(format!(
+                    "volume \"{name}\" has identity = \"none\" and no paths: what has no identity cannot be found, name each of its devices"
+                ));
+            }
             if v.finds_paths() && v.identity.is_none() {
                 return Err(format!(
                     "volume \"{name}\" has neither paths nor identity: `mpio discover` prints both"
@@ -350,6 +417,19 @@ mod tests {
     }
 
     #[test]
+    fn what_the_kernel_has_not_is_said_and_done_without() {
+        let with = |known: &'static [Copy]| move |c: Copy| known.contains(&c);
+        let all = &[Copy::User, Copy::Zero];
+        assert_eq!(CopyMode::Zero.on(with(all)), (Copy::Zero, None));
+        let (copy, said) = CopyMode::Zero.on(with(&[Copy::User]));
+        assert!(copy == Copy::User && said.unwrap().contains("AUTO_BUF_REG"));
+        let (copy, said) = CopyMode::User.on(with(&[]));
+        assert!(copy == Copy::Copy && said.unwrap().contains("USER_COPY"));
+        let (copy, said) = CopyMode::Auto.on(with(all));
+        assert!(copy != Copy::Zero && said.is_none());
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         let volume = "[[volume]]\nname = \"db\"\npaths = [\"/dev/sda\"]\n";
         for (text, why) in [
@@ -380,9 +460,17 @@ mod tests {
                 "[[volume]]\nname = \"a\"\npaths = [\"sda\"]\n".into(),
                 "no absolute path",
             ),
+            (
+                "[[volume]]\nname = \"a\"\nidentity = \"none\"\npaths = \"auto\"\n".into(),
+                "name each of its devices",
+            ),
             (format!("{volume}depth = 0\n"), "1 to 1024"),
             (format!("{volume}reset_after = \"1ms\"\n"), "below 1s"),
             (format!("[daemon]\nshards = 0\n{volume}"), "1 to 32"),
+            (
+                format!("[daemon]\ncopy = \"none\"\n{volume}"),
+                "unknown variant `none`",
+            ),
             (format!("{volume}colour = 1\n"), "unknown field `colour`"),
             (
                 format!("[datapath]\npolicy = \"oracle\"\n{volume}"),

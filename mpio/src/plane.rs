@@ -2,6 +2,7 @@
 //! shard, and leaves it. What a successor must fear is written down before a path is used.
 #![forbid(unsafe_code)]
 
+use crate::config::NO_IDENTITY;
 use crate::device::{Device, DeviceError};
 use crate::front::{self, FrontError};
 use crate::shard::{Keeper, Message, Outbox, Standing, Want};
@@ -119,7 +120,7 @@ impl Plane {
         let wanted = &self.volumes[usize::from(volume)];
         let found = Device::look(device)?;
         let device = device.to_path_buf();
-        let shown = found.wwid.unwrap_or_else(|| "without an identity".into());
+        let shown = found.wwid.unwrap_or_else(|| NO_IDENTITY.into());
         if shown != wanted.wwid {
             let wanted = wanted.wwid.clone();
             return Err(PlaneError::Other {

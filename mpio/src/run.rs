@@ -111,6 +111,9 @@ fn check_config(file: &Path, json: bool) -> Result<(), RunError> {
     let mut config = Config::load(file)?;
     let volumes = config.volumes.len();
     let kernel = Kernel::running();
+    for v in config.volumes.iter().filter(|v| v.is_unverified()) {
+        eprintln!("{}: {}", file.display(), v.unverified());
+    }
     // Its devices need not be here: what is not there has no timers.
     let _ = discover::fill(&mut config, Path::new("/"));
     let paths = config.volumes.iter().flat_map(|v| &v.paths);

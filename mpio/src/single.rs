@@ -2,7 +2,7 @@
 //! copied, and one thread does everything.
 
 use crate::device::Limits;
-use crate::front::{Asked, Front, FrontError, Queue, Wanted};
+use crate::front::{Asked, Copy, Front, FrontError, Queue, Wanted};
 use crate::uring::{self, push};
 use io_uring::IoUring;
 use libublk::io::UblkDev;
@@ -67,6 +67,7 @@ pub fn serve<B: Backend + Send + 'static>(
         limits: Limits::memory(shape.block_bytes),
         queues: 1,
         buffer_bytes: BUFFER_BYTES,
+        copy: Copy::Copy,
         recover: None,
     })?;
     let dev = front.dev.clone();
@@ -76,7 +77,8 @@ pub fn serve<B: Backend + Send + 'static>(
         let (depth, ending) = (shape.depth, ending.clone());
         move || -> Result<(), SingleError> {
             let tid = Front::init_thread();
-            let made = Queue::map(&dev, 0).and_then(|queue| Ok((queue, ring(depth)?)));
+            let made =
+                Queue::map(&dev, 0, Copy::Copy, 0).and_then(|queue| Ok((queue, ring(depth)?)));
             // Without this word nobody could ever start, or stop, the device.
             Queue::fetched(&dev);
             let (queue, ring) = made?;

@@ -2,6 +2,7 @@
 //! before the first I/O, removed by an orderly end: a file that is there was left by a crash.
 #![forbid(unsafe_code)]
 
+use crate::front::Copy;
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,6 +23,8 @@ pub struct Left {
     pub queues: u16,
     pub depth: u16,
     pub buffer_bytes: u32,
+    #[serde(default)]
+    pub copy: Copy,
     pub bytes: u64,
     pub paths: Vec<PathBuf>,
 }
@@ -98,6 +101,7 @@ pub fn left(id: i32) -> Left {
         queues: 2,
         depth: 64,
         buffer_bytes: 1 << 17,
+        copy: Copy::User,
         bytes: 1 << 30,
         paths: vec!["/dev/sda".into()],
     }

@@ -119,6 +119,7 @@ mod tests {
             queues: 1,
             depth: 64,
             buffer_bytes: 1 << 17,
+            copy: crate::front::Copy::Copy,
             bytes: 1 << 30,
             paths: vec!["/dev/sda".into(), "/dev/sdb".into()],
         };

@@ -3,8 +3,9 @@
 
 use super::plan::{Plan, Ready, Shape, core};
 use super::{ServeError, system};
-use crate::config::Config;
+use crate::config::{Config, NO_IDENTITY};
 use crate::control::ShardEnd;
+use crate::device;
 use crate::front::{Front, Queue};
 use crate::handover::Word;
 use crate::seen::{Notes, Shown, Snapshot};
@@ -168,7 +169,10 @@ fn served(
             volume: volume(),
             what: e.to_string(),
         })?;
-        let queue = Queue::map(&front.dev, notes.shard()).map_err(|source| ServeError::Front {
+        // Behind the entry of the shard's own buffers; no other way than lending needs an index.
+        let index = u16::try_from(first_tag + 1).unwrap_or(0);
+        let queue = Queue::map(&front.dev, notes.shard(), p.copy, index);
+        let queue = queue.map_err(|source| ServeError::Front {
             volume: volume(),
             source,
         })?;
@@ -180,6 +184,7 @@ fn served(
             (0..p.places()).map(path).collect(),
             p.limits.block_bytes,
             p.bytes,
+            (p.wwid == NO_IDENTITY).then(|| device::identity(NO_IDENTITY)),
             notes.clone(),
         );
         io.reset.after = p.reset_after;

@@ -28,6 +28,7 @@ pub fn add(ready: &Ready) -> Result<Vec<Front>, ServeError> {
             bytes: p.bytes,
             limits: p.limits,
             buffer_bytes: p.buffer_bytes.unwrap_or(ready.shape.buffer_bytes),
+            copy: p.copy,
             recover: p.left,
         };
         match Front::add(&wanted) {

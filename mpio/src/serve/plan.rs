@@ -3,10 +3,10 @@
 #![forbid(unsafe_code)]
 
 use super::{ServeError, system};
-use crate::config::{self, Config};
+use crate::config::{self, Config, CopyMode, Fence};
 use crate::control::protocol::Wish;
 use crate::device::{self, Device, Limits};
-use crate::front::Front;
+use crate::front::{Copy, Front};
 use crate::handover::{Handed, HandedVolume};
 use crate::shard::{Buffers, Pool, SMALL_BYTES};
 use crate::state::{Left, State};
@@ -26,6 +26,10 @@ const BUFFER_BYTES_MIN: u32 = 16 << 10;
 const MEMORY_BYTES: u64 = 256 << 20;
 /// Buffers of a shard beside those of its tags, in place of those that a stuck command may touch: as many as there are tags, up to this.
 const SPARES_MAX: u32 = 256;
+/// Buffers of a shard for tags that have one only while the kernel asks something under them, up to this.
+const LENT_MAX: u32 = 512;
+/// Tags of a shard whose pages can be lent: what io_uring's table has room for, beside the buffers' own entry.
+const LENDING_MAX: u32 = (1 << 14) - 1;
 /// Places of a volume for paths that are added while it is served.
 const PLACES: usize = 4;
 /// Small buffers of a path: for the reads that probe it, of which some may be stuck.
@@ -50,6 +54,7 @@ pub struct Plan {
     pub left: Option<i32>,
     /// Where its shards say that they have been told of a failed flush and have told nobody.
     pub words: Option<Arc<File>>,
+    pub copy: Copy,
     pub generation: u32,
     /// Devices, by their places, on which something of that daemon's may still be written.
     pub feared: Vec<u16>,
@@ -129,12 +134,13 @@ impl Plan {
             queues: shape.shards,
             depth: self.depth,
             buffer_bytes: self.buffer_bytes.unwrap_or(shape.buffer_bytes),
+            copy: self.copy,
             bytes: self.bytes,
             paths: self.devices.iter().map(|d| d.path.clone()).collect(),
         }
     }
 
-    /// The plan for a device that is there already: its depth and its buffers are what they were, the volume must be the same, and
+    /// The plan for a device that is there already: its depth, its buffers and the way its data go are what they were, the volume must be the same, and
     /// every path that may still carry a command of the dead daemon must be among those that are opened, and so proven free.
     pub fn continuing(self, inherited: &Inherited) -> Result<Plan, ServeError> {
         let left = &inherited.left;
@@ -188,6 +194,7 @@ impl Plan {
             buffer_bytes: Some(left.buffer_bytes),
             queues: Some(left.queues),
             left: Some(left.id),
+            copy: left.copy,
             generation: left.generation + 1,
             ..self
         })
@@ -220,9 +227,10 @@ pub fn plan(v: &config::Volume) -> Result<Plan, ServeError> {
                 )));
             }
             Some(_) => {}
+            None if v.is_unverified() => {}
             None => {
                 return Err(wrong(format!(
-                    "{} shows no wwid: its identity cannot be verified",
+                    "{} shows no wwid: its identity cannot be verified; identity = \"none\" would believe that it is the volume",
                     d.path.display()
                 )));
             }
@@ -263,6 +271,7 @@ pub fn plan(v: &config::Volume) -> Result<Plan, ServeError> {
         queues: None,
         left: None,
         words: None,
+        copy: Copy::Copy,
         generation: 0,
         reset_after: v.exclusive.then(|| time(v.reset_after)),
         finds_paths: v.found,
@@ -273,12 +282,48 @@ pub fn plan(v: &config::Volume) -> Result<Plan, ServeError> {
     })
 }
 
+/// The way that the data of new devices go; those that a dead daemon left keep theirs.
+pub fn choose_copy(config: &Config, plans: &mut [Plan]) {
+    let tags: u32 = plans.iter().map(|p| u32::from(p.depth)).sum();
+    let (mut copy, said) = match config.daemon.copy {
+        // With a buffer for every tag the buffers would have to be smaller, and requests with them.
+        CopyMode::Auto if too_many(tags, config.daemon.shards()) && Copy::User.is_known() => {
+            (Copy::User, None)
+        }
+        wanted => wanted.on(Copy::is_known),
+    };
+    let mut said = said.map(String::from);
+    if copy == Copy::Zero && tags > LENDING_MAX {
+        copy = Copy::User;
+        said = Some(format!(
+            "daemon.copy = \"zero\": the volumes' depths are {tags} in all, and the pages of {LENDING_MAX} requests can be lent; data are copied"
+        ));
+    }
+    if let Some(said) = said {
+        tracing::warn!("{said}");
+    }
+    for p in plans.iter_mut().filter(|p| p.left.is_none()) {
+        p.copy = copy;
+    }
+    let lends = |p: &&mut Plan| p.copy == Copy::Zero && config.datapath.fence == Fence::Shadow;
+    for p in plans.iter_mut().filter(lends) {
+        tracing::warn!(
+            "volume \"{}\": with daemon.copy = \"zero\" there is no copy of what is written, and datapath.fence = \"shadow\" needs one; \"in_doubt\" takes its place",
+            p.name
+        );
+    }
+}
+
+fn too_many(tags: u32, shards: u16) -> bool {
+    let all = u64::from(tags + SPARES_MAX.min(tags)) * u64::from(shards);
+    all * u64::from(BUFFER_BYTES) > MEMORY_BYTES
+}
+
 /// What all shards have in common.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Shape {
     pub shards: u16,
-    /// Buffers of a shard that belong to tags, and those beside them.
-    pub tags: u32,
+    /// Buffers of a shard beside those that belong to tags.
     pub spares: u32,
     pub buffer_bytes: u32,
     pub small: u32,
@@ -303,33 +348,51 @@ impl Shape {
             }
             wanted.1 = wanted.1.max(p.buffer_bytes.unwrap_or(0));
         }
-        let tags = plans.iter().map(|p| u32::from(p.depth)).sum();
-        let spares = SPARES_MAX.min(tags);
+        let tags = |owned: bool| {
+            let of = plans.iter().filter(|p| p.copy.owns_buffers() == owned);
+            of.map(|p| u32::from(p.depth)).sum::<u32>()
+        };
+        let owned = tags(true);
+        let spares = SPARES_MAX.min(owned) + LENT_MAX.min(tags(false));
         let paths = plans.iter().map(|p| p.places() as u32).sum::<u32>();
-        let all = u64::from(tags + spares) * u64::from(shards);
+        let all = u64::from(owned + spares) * u64::from(shards);
         let (mut buffer_bytes, least) = wanted;
         while u64::from(buffer_bytes) * all > MEMORY_BYTES && buffer_bytes > BUFFER_BYTES_MIN {
             buffer_bytes /= 2;
         }
         Ok(Shape {
             shards,
-            tags,
             spares,
             buffer_bytes: buffer_bytes.max(least),
             small: paths * SMALL_PER_PATH,
         })
     }
 
-    pub fn buffers(&self) -> io::Result<Buffers> {
+    fn buffers(&self, owns: &[bool]) -> io::Result<Buffers> {
         Ok(Buffers {
-            data: Pool::new(self.tags, self.spares, self.buffer_bytes as usize)?,
-            small: Pool::new(0, self.small, SMALL_BYTES)?,
+            data: Pool::new(owns, self.spares, self.buffer_bytes as usize)?,
+            small: Pool::new(&[], self.small, SMALL_BYTES)?,
+            registered: false,
         })
     }
 }
 
 fn time(t: std::time::Duration) -> Duration {
     Duration::from_nanos(t.as_nanos().min(u128::from(u64::MAX)) as u64)
+}
+
+/// What is kept in memory is a copy of a request's buffer, and one whose pages are lent has none.
+fn fence(config: &Config, plan: &Plan) -> Fence {
+    match config.datapath.fence {
+        Fence::Shadow if plan.copy == Copy::Zero => Fence::InDoubt,
+        fence => fence,
+    }
+}
+
+/// Of each tag of a shard: it has a buffer of its own.
+fn owns(plans: &[Plan]) -> Vec<bool> {
+    let of = |p: &Plan| std::iter::repeat_n(p.copy.owns_buffers(), usize::from(p.depth));
+    plans.iter().flat_map(of).collect()
 }
 
 /// `board` is that of the volume.
@@ -349,7 +412,7 @@ pub fn core(
         policy: config.datapath.policy,
         io_timeout: time(config.datapath.io_timeout),
         queue_for: time(config.datapath.no_path.queue_for),
-        fence: config.datapath.fence.into(),
+        fence: fence(config, plan).into(),
         // On a kernel block path time proves nothing: only a command that has come back does.
         quiesce: Duration::MAX,
         anatt: Duration::from_secs(60),
@@ -368,7 +431,11 @@ pub fn core(
             })
             .collect(),
         board,
-        hedge_permille: config.datapath.hedge * 10,
+        // A request ends when the first command that has its pages is back: a second one would gain nothing.
+        hedge_permille: match plan.copy {
+            Copy::Zero => 0,
+            Copy::Copy | Copy::User => config.datapath.hedge * 10,
+        },
         shadow_bytes: config.datapath.shadow,
         max_requests: u32::from(plan.depth) * 2,
         prior: prior.collect(),
@@ -399,7 +466,8 @@ impl Ready {
         let plans = plans(config, before)?;
         let shape = Shape::of(config, &plans)?;
         free(&plans)?;
-        let buffers = (0..shape.shards).map(|_| shape.buffers());
+        let owns = owns(&plans);
+        let buffers = (0..shape.shards).map(|_| shape.buffers(&owns));
         let buffers = buffers.collect::<Result<_, _>>();
         Ok(Ready {
             plans,
@@ -411,7 +479,7 @@ impl Ready {
     /// The same for what has come of it meanwhile. Memory that is large enough stays.
     pub fn again(self, config: &Config, before: &[Inherited]) -> Result<Ready, ServeError> {
         let plans = plans(config, before)?;
-        if Shape::of(config, &plans)? == self.shape {
+        if Shape::of(config, &plans)? == self.shape && owns(&plans) == owns(&self.plans) {
             return Ok(Ready { plans, ..self });
         }
         drop(self);
@@ -442,11 +510,15 @@ fn plans(config: &Config, before: &[Inherited]) -> Result<Vec<Plan>, ServeError>
         None => plan(v),
     };
     let plans = config.volumes.iter().map(one);
-    let plans = plans.collect::<Result<Vec<_>, _>>()?;
+    let mut plans = plans.collect::<Result<Vec<_>, _>>()?;
     let devices = plans
         .iter()
         .flat_map(|p| p.devices.iter().map(|d| (&*p.name, &*d.path)));
     once_each(devices)?;
+    for v in config.volumes.iter().filter(|v| v.is_unverified()) {
+        tracing::warn!("{}", v.unverified());
+    }
+    choose_copy(config, &mut plans);
     Ok(plans)
 }
 

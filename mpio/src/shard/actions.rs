@@ -1,9 +1,11 @@
 //! Carries out the core's actions for one volume: each becomes an entry on the shard's ring, a question to the keeper, a word to a
 //! sibling, or an answer that waits in `pending` until the actions in hand are done.
 
-use super::driver::{Attempt, Driver, Kind};
+use super::driver::{Attempt, Driver, Kind, POOL_INDEX};
 use super::inbox::Message;
 use super::keeper::Want;
+use super::pool::NONE;
+use super::requests::Place;
 use datapath::core::{BufId, Epoch, Event, Input, Outcome, PeerMessage, ShadowAction, Ticket};
 use datapath::ring::{Issue, Ring};
 use io_uring::{opcode, squeue, types};
@@ -17,28 +19,41 @@ const DISCARD: u32 = 0x1200;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 impl Driver<'_> {
-    fn command(&self, i: &Issue, file: i32, buffer: u32) -> squeue::Entry {
+    fn command(&self, i: &Issue, file: i32, place: Place) -> squeue::Entry {
         let block = u64::from(self.v.block_bytes);
         let (fd, offset) = (types::Fd(file), i.lba * block);
         let length = u64::from(i.blocks) * block;
         // Within the buffer: the kernel never asks for more than one at once.
-        let at = self.buffers.data.address(buffer);
-        let at = at.wrapping_add((u64::from(i.buf_offset) * block) as usize);
-        match i.op {
-            Op::Read => opcode::Read::new(fd, at, length as u32)
+        let skip = (u64::from(i.buf_offset) * block) as usize;
+        let (at, index) = match place {
+            Place::Buffer(buffer) => {
+                let at = self.buffers.data.address(buffer).wrapping_add(skip);
+                (at, self.buffers.registered.then_some(POOL_INDEX))
+            }
+            // The request's pages begin at address 0 of their entry.
+            Place::Lent(index) => (std::ptr::without_provenance_mut(skip), Some(index)),
+            Place::Nothing => (std::ptr::null_mut(), None),
+        };
+        let flags = if i.fua { libc::RWF_DSYNC } else { 0 };
+        match (i.op, index) {
+            (Op::Read, None) => opcode::Read::new(fd, at, length as u32)
                 .offset(offset)
                 .build(),
-            Op::Write => {
-                let flags = if i.fua { libc::RWF_DSYNC } else { 0 };
-                opcode::Write::new(fd, at, length as u32)
-                    .offset(offset)
-                    .rw_flags(flags)
-                    .build()
-            }
-            Op::Flush => opcode::Fsync::new(fd)
+            (Op::Read, Some(index)) => opcode::ReadFixed::new(fd, at, length as u32, index)
+                .offset(offset)
+                .build(),
+            (Op::Write, None) => opcode::Write::new(fd, at, length as u32)
+                .offset(offset)
+                .rw_flags(flags)
+                .build(),
+            (Op::Write, Some(index)) => opcode::WriteFixed::new(fd, at, length as u32, index)
+                .offset(offset)
+                .rw_flags(flags)
+                .build(),
+            (Op::Flush, _) => opcode::Fsync::new(fd)
                 .flags(types::FsyncFlags::DATASYNC)
                 .build(),
-            Op::Discard => {
+            (Op::Discard, _) => {
                 let mut words = [0u8; 16];
                 words[..8].copy_from_slice(&length.to_ne_bytes());
                 opcode::UringCmd16::new(fd, DISCARD)
@@ -46,7 +61,7 @@ impl Driver<'_> {
                     .cmd(words)
                     .build()
             }
-            Op::WriteZeroes => {
+            (Op::WriteZeroes, _) => {
                 // The first keeps the blocks allocated, the second may give them back.
                 let keeps = libc::FALLOC_FL_ZERO_RANGE | libc::FALLOC_FL_KEEP_SIZE;
                 let may = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
@@ -66,17 +81,15 @@ impl Ring for Driver<'_> {
         let p = &self.v.paths[usize::from(i.path.0)];
         let epoch = p.epoch;
         let file = p.file.as_ref().map(|f| f.as_raw_fd());
-        // A read that is sent again must not share its buffer with the attempt that was given up, and one that is sent a second
-        // time not with the first.
-        let buffer = if i.hedge {
+        // A read that is sent a second time must not share its buffer with the first.
+        let place = if i.hedge {
             let kept = usize::from(self.v.queue.depth / 2);
-            self.buffers.data.spare_beyond(kept)
+            self.buffers.data.spare_beyond(kept).map(Place::Buffer)
         } else {
-            let fresh = i.op != Op::Read || self.fresh(tag);
-            fresh.then(|| self.buffers.data.of_tag(self.tag(tag)))
+            self.place(tag, &i)
         };
-        let (Some(file), Some(buffer)) = (file, buffer) else {
-            if let Some(buffer) = buffer.filter(|_| i.hedge) {
+        let (Some(file), Some(place)) = (file, place) else {
+            if let (true, Some(Place::Buffer(buffer))) = (i.hedge, place) {
                 self.buffers.data.settle(buffer);
             }
             let errno = if file.is_none() {
@@ -96,7 +109,11 @@ impl Ring for Driver<'_> {
             path: i.path.0,
             epoch,
             ticket: i.ticket,
-            buffer,
+            buffer: match place {
+                Place::Buffer(buffer) => buffer,
+                Place::Lent(_) | Place::Nothing => NONE,
+            },
+            lent: matches!(place, Place::Lent(_)).then_some(tag),
             result: if moves {
                 i.blocks * self.v.block_bytes
             } else {
@@ -105,7 +122,10 @@ impl Ring for Driver<'_> {
             mutates: i.op.mutates(),
             hedge: i.hedge,
         };
-        let entry = self.command(&i, file, buffer);
+        if attempt.lent.is_some() {
+            self.v.tags[usize::from(tag)].lent = true;
+        }
+        let entry = self.command(&i, file, place);
         let index = self.open(Kind::Command, attempt);
         let data = Kind::Command.pack(self.v.index, index);
         self.push(entry.user_data(data));
@@ -133,7 +153,6 @@ impl Ring for Driver<'_> {
     fn complete(&mut self, now: Instant, cookie: u64, outcome: Outcome) {
         let tag = cookie as u16;
         let asked = self.v.queue.asked(tag);
-        let took = now.since(self.v.asked_at[usize::from(tag)]);
         let result = match (outcome, asked.op) {
             (Outcome::Ok, Some(Op::Read | Op::Write)) => (asked.sectors << 9) as i32,
             // What moves no data may be larger than this number.
@@ -143,8 +162,7 @@ impl Ring for Driver<'_> {
                 -errno
             }
         };
-        self.v.served.note(asked.op, result, took);
-        self.commit(tag, result);
+        self.finish(now, tag, result);
     }
 
     fn adopt(&mut self, _now: Instant, ticket: Ticket, cookie: u64) {
@@ -152,7 +170,9 @@ impl Ring for Driver<'_> {
             && landed == ticket
         {
             self.v.landed = None;
-            let parked = self.buffers.data.adopt(self.tag(cookie as u16), buffer);
+            let tag = self.tag(cookie as u16);
+            self.v.borrowed += u32::from(self.buffers.data.of_tag(tag) == NONE);
+            let parked = self.buffers.data.adopt(tag, buffer);
             self.v.parked += u32::from(parked);
         }
     }

@@ -1,7 +1,7 @@
 //! The core's events: what a path is, for those who look, and a note for the control side, which logs it.
 #![forbid(unsafe_code)]
 
-use super::driver::VolumeIo;
+use super::volume::VolumeIo;
 use datapath::core::Event;
 
 pub fn tell(v: &mut VolumeIo, event: &Event) {

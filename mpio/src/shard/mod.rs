@@ -5,27 +5,32 @@
 //! queue, a timeout and an end of its own, and a unit that is deleted or offline must not take another volume's path along.
 
 mod actions;
+mod connect;
 mod driver;
 mod inbox;
 mod keeper;
 mod log;
 mod paths;
 mod pool;
+mod requests;
 mod reset;
 mod shadows;
+mod volume;
 
-pub use driver::{Buffers, Links, SMALL_BYTES, VolumeIo};
+pub use driver::{Buffers, Links, SMALL_BYTES};
 pub use inbox::{Inbox, Message, Outbox};
 pub use keeper::{Keeper, Standing, Want};
 pub use paths::BlockPath;
 pub use pool::Pool;
 pub use shadows::Store;
+pub use volume::VolumeIo;
 
+use crate::front::Copy;
 use crate::seen::{PathSeen, Shown, Snapshot, Waits};
 use crate::uring::{self, push};
 use datapath::core::{Actions, Core, Input};
 use datapath::ring::carry_out;
-use driver::{Driver, Kind};
+use driver::{Driver, Kind, POOL_INDEX};
 use io_uring::{IoUring, opcode, types};
 use libublk::io::UblkDev;
 use protocol::{Duration, Instant, PathId, VolumeId};
@@ -119,6 +124,11 @@ impl Shard {
             stopped_at: None,
             out: Actions::with_capacity(1024),
         };
+        let part = shard.buffers.data.part(shard.volumes.len());
+        for s in &mut shard.volumes {
+            s.io.part = part;
+        }
+        shard.register_buffers();
         for at in 0..shard.volumes.len() {
             shard.driver(at).fetch_all();
         }
@@ -128,6 +138,31 @@ impl Shard {
             crate::front::Queue::fetched(&s.dev);
         }
         Ok(shard)
+    }
+
+    /// The pages that carry data are made ready for the paths' commands once, and not for each. The table has places for the pages that the
+    /// kernel lends. Files are not registered: in the kernels before 6.13 one command that is stuck keeps every registered file of its ring open,
+    /// those of the ublk devices too, which then could not be deleted.
+    fn register_buffers(&mut self) {
+        let lends = |s: &&Served| s.io.queue.copy == Copy::Zero;
+        let last = self
+            .volumes
+            .iter()
+            .filter(lends)
+            .map(|s| s.io.queue.index(s.io.queue.depth - 1));
+        let entries = 1 + u32::from(last.max().unwrap_or(POOL_INDEX));
+        let memory = [self.buffers.data.memory()];
+        let submitter = self.ring.submitter();
+        let done = submitter.register_buffers_sparse(entries).and_then(|()| {
+            // SAFETY: the pool's memory stays mapped while a command may name it.
+            unsafe { submitter.register_buffers_update(u32::from(POOL_INDEX), &memory, None) }
+        });
+        match done {
+            Ok(_) => self.buffers.registered = true,
+            Err(e) => tracing::warn!(
+                "the buffers are not registered with the ring: {e}; each command makes its own ready"
+            ),
+        }
     }
 
     fn now(&self) -> Instant {
@@ -271,8 +306,9 @@ impl Shard {
         if let Some(input) = input {
             self.tell(now, at, input);
         }
-        self.driver(at).settle();
-        self.driver(at).commit_waiting();
+        let mut driver = self.driver(at);
+        driver.settle();
+        driver.go_on();
         self.tell_pending(now, at);
     }
 
@@ -347,6 +383,8 @@ impl Shard {
             core.on_deadline(now, &mut self.out);
             self.carry_out(now, at);
         }
+        // What another volume had may be free.
+        self.driver(at).go_on();
         self.tell_pending(now, at);
     }
 

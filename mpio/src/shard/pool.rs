@@ -1,8 +1,8 @@
 //! The buffers of one shard, for all its volumes. Nothing recalls a command from a kernel block path, so a buffer is free only when the
 //! last command that names it has come back, whatever became of the request.
 //!
-//! Each tag has a buffer. Where a command that was given up may still write into it, the tag goes on with a spare one, and
-//! the old one is parked until that command returns. Tags are counted through all volumes of the shard.
+//! A tag has a buffer: its own for ever, or a spare one while the kernel asks something under it. Where a command that was given up may still write
+//! into it, the tag goes on with another spare, and the old one is parked until that command returns. Tags are counted through all volumes of the shard.
 
 use std::io;
 use std::sync::Arc;
@@ -15,9 +15,14 @@ pub struct Pool {
     users: Vec<u16>,
     parked: Vec<bool>,
     spare: Vec<u32>,
-    /// The buffer of each tag.
+    /// The buffer of each tag, or `NONE`.
     of_tag: Vec<u32>,
+    /// Spares that are kept for volumes which have fewer than their part.
+    kept: usize,
 }
+
+/// No buffer.
+pub const NONE: u32 = u32::MAX;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Fresh {
@@ -29,9 +34,15 @@ pub enum Fresh {
 }
 
 impl Pool {
-    /// In memory from the start: what serves I/O must not wait for a page.
-    pub fn new(tags: u32, spares: u32, each: usize) -> io::Result<Pool> {
-        let total = (tags + spares) as usize;
+    /// `owns`: for each tag, whether it has a buffer of its own. In memory from the start: what serves I/O must not wait for a page.
+    pub fn new(owns: &[bool], spares: u32, each: usize) -> io::Result<Pool> {
+        let mut owned = 0;
+        let mut own = |owns: &bool| {
+            owned += u32::from(*owns);
+            if *owns { owned - 1 } else { NONE }
+        };
+        let of_tag: Vec<u32> = owns.iter().map(&mut own).collect();
+        let total = (owned + spares) as usize;
         // SAFETY: a new private mapping at an address that the kernel chooses.
         let memory = unsafe {
             let (protection, flags) = (
@@ -48,8 +59,9 @@ impl Pool {
             each,
             users: vec![0; total],
             parked: vec![false; total],
-            spare: (tags..tags + spares).collect(),
-            of_tag: (0..tags).collect(),
+            spare: (owned..owned + spares).collect(),
+            of_tag,
+            kept: spares as usize / 2,
         })
     }
 
@@ -82,8 +94,53 @@ impl Pool {
         };
     }
 
+    /// All of it, for the ring to have its pages at hand.
+    pub fn memory(&self) -> libc::iovec {
+        libc::iovec {
+            iov_base: self.memory.cast(),
+            iov_len: self.users.len() * self.each,
+        }
+    }
+
+    /// What is in a buffer; the caller sees to it that nothing out writes to it meanwhile.
+    pub fn bytes(&mut self, buffer: u32, length: usize) -> &mut [u8] {
+        assert!(length <= self.each);
+        // SAFETY: within the mapping, which is initialised; a command that still names the buffer reads it, or the caller errs.
+        unsafe { std::slice::from_raw_parts_mut(self.address(buffer), length) }
+    }
+
+    /// The tag's buffer, or `NONE`.
     pub fn of_tag(&self, tag: u32) -> u32 {
         self.of_tag[tag as usize]
+    }
+
+    /// A spare for a tag that has none, while its volume has so many of them. Half of the spares are there for volumes that have fewer than `part`
+    /// each, so that one whose paths are all gone does not take them from the others.
+    pub fn lend(&mut self, tag: u32, has: u32, part: u32) -> bool {
+        if self.spare.len() <= self.kept && has >= part {
+            return false;
+        }
+        self.spare_for(tag)
+    }
+
+    fn spare_for(&mut self, tag: u32) -> bool {
+        let Some(buffer) = self.spare.pop() else {
+            return false;
+        };
+        self.of_tag[tag as usize] = buffer;
+        true
+    }
+
+    /// The tag needs its spare no longer. True: a command that was given up names it, and it is parked.
+    pub fn return_of(&mut self, tag: u32) -> bool {
+        let buffer = std::mem::replace(&mut self.of_tag[tag as usize], NONE);
+        self.parked[buffer as usize] = true;
+        !self.settle(buffer)
+    }
+
+    /// Of each of so many volumes, what `lend` keeps for it.
+    pub fn part(&self, volumes: usize) -> u32 {
+        (self.kept / volumes.max(1)).max(1) as u32
     }
 
     pub fn in_use(&self, buffer: u32) -> bool {
@@ -132,13 +189,22 @@ impl Pool {
     pub fn adopt(&mut self, tag: u32, buffer: u32) -> bool {
         self.parked[buffer as usize] = false;
         let old = std::mem::replace(&mut self.of_tag[tag as usize], buffer);
+        if old == NONE {
+            return false;
+        }
         self.parked[old as usize] = true;
         !self.settle(old)
     }
 
-    /// Makes sure that nothing out can touch the tag's buffer.
+    /// Makes sure that the tag has a buffer, and nothing out can touch it.
     pub fn fresh(&mut self, tag: u32) -> Fresh {
         let old = self.of_tag(tag);
+        if old == NONE {
+            return match self.spare_for(tag) {
+                true => Fresh::Same,
+                false => Fresh::NoSpare,
+            };
+        }
         if !self.in_use(old) {
             return Fresh::Same;
         }
@@ -169,8 +235,24 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_is_put_into_a_buffer_is_in_that_part_of_it() {
+        let mut pool = Pool::new(&[true; 2], 0, 4096).unwrap();
+        pool.fill(1, 4093, &[7, 8, 9]);
+        assert_eq!(&*pool.copy_of(1, 4092, 4), [0, 7, 8, 9]);
+        assert_eq!(&*pool.copy_of(0, 4092, 4), [0; 4]);
+    }
+
+    #[test]
+    #[should_panic(expected = "in_use")]
+    fn nothing_is_put_into_a_buffer_that_a_command_names() {
+        let mut pool = Pool::new(&[true], 0, 4096).unwrap();
+        pool.take(0);
+        pool.fill(0, 0, &[1]);
+    }
+
+    #[test]
     fn a_buffer_with_a_command_out_is_parked_and_comes_back() {
-        let mut pool = Pool::new(2, 1, 4096).unwrap();
+        let mut pool = Pool::new(&[true; 2], 1, 4096).unwrap();
         pool.take(0);
         assert_eq!(pool.fresh(0), Fresh::Other);
         assert_eq!(pool.of_tag(0), 2);
@@ -186,7 +268,7 @@ mod tests {
 
     #[test]
     fn a_second_attempt_that_wins_brings_its_buffer() {
-        let mut pool = Pool::new(1, 2, 4096).unwrap();
+        let mut pool = Pool::new(&[true], 2, 4096).unwrap();
         pool.take(0);
         let second = pool.spare_beyond(1).unwrap();
         pool.take(second);
@@ -201,7 +283,7 @@ mod tests {
 
     #[test]
     fn a_second_attempt_that_loses_gives_its_buffer_back() {
-        let mut pool = Pool::new(1, 1, 4096).unwrap();
+        let mut pool = Pool::new(&[true], 1, 4096).unwrap();
         let second = pool.spare_beyond(0).unwrap();
         pool.take(second);
         pool.land(second);
@@ -215,28 +297,46 @@ mod tests {
     }
 
     #[test]
-    fn what_is_put_into_a_buffer_is_in_that_part_of_it() {
-        let mut pool = Pool::new(2, 0, 4096).unwrap();
-        pool.fill(1, 4093, &[7, 8, 9]);
-        assert_eq!(&*pool.copy_of(1, 4092, 4), [0, 7, 8, 9]);
-        assert_eq!(&*pool.copy_of(0, 4092, 4), [0; 4]);
-    }
-
-    #[test]
-    #[should_panic(expected = "in_use")]
-    fn nothing_is_put_into_a_buffer_that_a_command_names() {
-        let mut pool = Pool::new(1, 0, 4096).unwrap();
-        pool.take(0);
-        pool.fill(0, 0, &[1]);
-    }
-
-    #[test]
     fn an_unused_buffer_stays_with_its_tag() {
-        let mut pool = Pool::new(1, 1, 4096).unwrap();
+        let mut pool = Pool::new(&[true], 1, 4096).unwrap();
         assert_eq!(pool.fresh(0), Fresh::Same);
         assert_eq!(pool.of_tag(0), 0);
         assert_ne!(pool.address(0), pool.address(1));
         pool.take(0);
         assert!(!pool.give(0), "it is the tag's");
+    }
+
+    #[test]
+    fn a_tag_without_a_buffer_has_one_while_it_is_asked() {
+        let mut pool = Pool::new(&[false, true], 1, 4096).unwrap();
+        assert_eq!((pool.of_tag(0), pool.of_tag(1)), (NONE, 0));
+        assert!(pool.lend(0, 0, 1));
+        assert_eq!(pool.of_tag(0), 1);
+        pool.bytes(1, 4096).fill(7);
+        assert_eq!(pool.fresh(0), Fresh::Same);
+        assert!(!pool.return_of(0), "nothing names it");
+        assert_eq!(pool.of_tag(0), NONE);
+        assert!(pool.lend(0, 0, 1));
+        pool.take(1);
+        assert!(pool.return_of(0), "a command does");
+        assert!(!pool.lend(0, 0, 1));
+        assert_eq!(pool.fresh(0), Fresh::NoSpare);
+        assert!(pool.give(1));
+        assert_eq!(pool.fresh(0), Fresh::Same);
+        assert_eq!(pool.of_tag(0), 1);
+    }
+
+    #[test]
+    fn one_volume_leaves_the_others_their_part() {
+        let mut pool = Pool::new(&[false; 8], 6, 4096).unwrap();
+        assert_eq!(pool.part(3), 1);
+        assert_eq!(pool.part(2), 1);
+        let mut has = 0;
+        while pool.lend(has, has, 1) {
+            has += 1;
+        }
+        assert_eq!(has, 3, "half is kept");
+        assert!(pool.lend(7, 0, 1));
+        assert!(!pool.lend(6, 1, 1));
     }
 }

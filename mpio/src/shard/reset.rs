@@ -16,10 +16,11 @@
 //! request of the volume, and it waits a moment for those that are under way.
 #![forbid(unsafe_code)]
 
-use super::driver::{Driver, VolumeIo};
+use super::driver::Driver;
 use super::inbox::{Message, Outbox};
 use super::keeper::Want;
 use super::paths::BlockPath;
+use super::volume::VolumeIo;
 use crate::sys;
 use crate::sysfs::Folder;
 use datapath::core::Input;
@@ -124,9 +125,9 @@ impl Driver<'_> {
     pub fn resume(&mut self, now: Instant) {
         self.v.reset.holds = false;
         for tag in std::mem::take(&mut self.v.reset.held) {
-            let asked_at = self.v.asked_at[usize::from(tag)];
+            let asked_at = self.v.tags[usize::from(tag)].at;
             let input = self.asked(now, tag, 0);
-            self.v.asked_at[usize::from(tag)] = asked_at;
+            self.v.tags[usize::from(tag)].at = asked_at;
             self.v.pending.extend(input);
         }
     }

@@ -55,7 +55,7 @@ impl Store {
 /// A part of a copy that goes over what a read has found, when the read's buffer is certain.
 #[derive(Debug)]
 pub struct Laid {
-    tag: u16,
+    pub(super) tag: u16,
     /// In the tag's buffer, and in the copy, in bytes.
     to: usize,
     from: usize,
@@ -160,6 +160,7 @@ impl Driver<'_> {
             epoch,
             ticket,
             buffer,
+            lent: None,
             result: bytes as u32,
             mutates: Op::Write.mutates(),
             hedge: false,

@@ -1,12 +1,16 @@
-//! All of libublk is behind this file: making and ending a ublk device, and one queue's descriptors and commands. The queue's
+//! All of libublk is behind this folder: making and ending a ublk device here, one queue's descriptors, commands and data in `queue`. The queue's
 //! commands go on the shard's own ring: libublk's stock loop binds a ring to one device, and spins while it stops.
 
+mod copy;
+mod queue;
+
+pub use copy::Copy;
+pub use queue::{Asked, Queue};
+
 use crate::device::Limits;
-use io_uring::{opcode, squeue, types};
 use libublk::ctrl::{UblkCtrl, UblkCtrlBuilder};
 use libublk::io::UblkDev;
 use libublk::{UblkError, UblkFlags, sys};
-use protocol::Op;
 use std::sync::Arc;
 
 #[derive(Debug, thiserror::Error)]
@@ -17,7 +21,7 @@ pub enum FrontError {
         source: std::io::Error,
     },
     #[error(
-        "the kernel gave the device flags {got:#x}, without {missing:#x} (recovery after a crash); Linux 6.12 or newer has them"
+        "the kernel gave the device flags {got:#x}, without {missing:#x} (recovery after a crash, or the way that data are copied); Linux 6.12 or newer has them"
     )]
     Flags { got: u64, missing: u64 },
     #[error(
@@ -44,6 +48,7 @@ pub struct Wanted {
     pub bytes: u64,
     pub limits: Limits,
     pub buffer_bytes: u32,
+    pub copy: Copy,
     /// The device that a dead daemon left.
     pub recover: Option<i32>,
 }
@@ -120,7 +125,7 @@ impl Front {
             .nr_queues(wanted.queues)
             .depth(wanted.depth)
             .io_buf_bytes(wanted.buffer_bytes)
-            .ctrl_flags(RECOVERY | useful())
+            .ctrl_flags(RECOVERY | useful() | wanted.copy.flags())
             .dev_flags(match wanted.recover {
                 Some(_) => UblkFlags::UBLK_DEV_F_RECOVER_DEV,
                 None => UblkFlags::UBLK_DEV_F_ADD_DEV,
@@ -131,9 +136,11 @@ impl Front {
         ctrl.disown();
         // The kernel drops flags that it does not know without a word.
         let got = ctrl.dev_info().flags;
-        if got & RECOVERY != RECOVERY {
-            let _ = ctrl.del_dev();
-            let missing = RECOVERY & !got;
+        let missing = (RECOVERY | wanted.copy.flags()) & !got;
+        if missing != 0 {
+            if wanted.recover.is_none() {
+                let _ = ctrl.del_dev();
+            }
             return Err(FrontError::Flags { got, missing });
         }
         let init = |dev: &mut UblkDev| {
@@ -258,126 +265,5 @@ fn set_limits(params: &mut sys::ublk_params, wanted: &Wanted) {
             max_discard_segments: 1,
             reserved0: 0,
         };
-    }
-}
-
-/// One request of the kernel.
-#[derive(Clone, Copy, Debug)]
-pub struct Asked {
-    /// `None`: an operation that this daemon does not serve.
-    pub op: Option<Op>,
-    pub sector: u64,
-    pub sectors: u32,
-    pub fua: bool,
-    pub failfast: bool,
-    /// Write-zeroes must leave the blocks allocated.
-    pub nounmap: bool,
-}
-
-/// One queue's descriptors, mapped.
-pub struct Queue {
-    cdev: i32,
-    id: u16,
-    pub depth: u16,
-    iods: *mut libc::c_void,
-    bytes: usize,
-}
-
-impl Queue {
-    pub fn map(dev: &UblkDev, id: u16) -> Result<Queue, FrontError> {
-        let depth = dev.dev_info.queue_depth;
-        let cdev = dev.tgt.fds[0];
-        let page = |n: usize| n.div_ceil(4096) * 4096;
-        let one = size_of::<sys::ublksrv_io_desc>();
-        let bytes = page(usize::from(depth) * one);
-        let offset = usize::from(id) * page(sys::UBLK_MAX_QUEUE_DEPTH as usize * one);
-        // SAFETY: a new mapping at an address that the kernel chooses; `cdev` is open for as long as `dev` lives.
-        let iods = unsafe {
-            let flags = libc::MAP_SHARED | libc::MAP_POPULATE;
-            libc::mmap(
-                std::ptr::null_mut(),
-                bytes,
-                libc::PROT_READ,
-                flags,
-                cdev,
-                offset as i64,
-            )
-        };
-        if iods == libc::MAP_FAILED {
-            return Err(FrontError::Map {
-                queue: id,
-                source: std::io::Error::last_os_error(),
-            });
-        }
-        Ok(Queue {
-            cdev,
-            id,
-            depth,
-            iods,
-            bytes,
-        })
-    }
-
-    /// Once a queue: all buffers are named to the kernel by the fetch commands; without this word START_DEV waits for ever.
-    pub fn fetched(dev: &UblkDev) {
-        dev.notify_buffer_registration_complete(false);
-    }
-
-    /// What the kernel asks under this tag. Only between a fetch that came back and its commit.
-    pub fn asked(&self, tag: u16) -> Asked {
-        assert!(tag < self.depth);
-        // SAFETY: within the mapping, whose entries are plain data that the kernel wrote before it completed the fetch.
-        let iod = unsafe {
-            self.iods
-                .cast::<sys::ublksrv_io_desc>()
-                .add(usize::from(tag))
-                .read_volatile()
-        };
-        Asked {
-            op: match iod.op_flags & 0xff {
-                sys::UBLK_IO_OP_READ => Some(Op::Read),
-                sys::UBLK_IO_OP_WRITE => Some(Op::Write),
-                sys::UBLK_IO_OP_FLUSH => Some(Op::Flush),
-                sys::UBLK_IO_OP_DISCARD => Some(Op::Discard),
-                sys::UBLK_IO_OP_WRITE_ZEROES => Some(Op::WriteZeroes),
-                _ => None,
-            },
-            sector: iod.start_sector,
-            sectors: iod.nr_sectors,
-            fua: iod.op_flags & sys::UBLK_IO_F_FUA != 0,
-            failfast: iod.op_flags & sys::UBLK_IO_F_FAILFAST_TRANSPORT != 0,
-            nounmap: iod.op_flags & sys::UBLK_IO_F_NOUNMAP != 0,
-        }
-    }
-
-    pub fn fetch(&self, tag: u16, buffer: u64) -> squeue::Entry {
-        self.command(tag, sys::UBLK_U_IO_FETCH_REQ, -1, buffer)
-    }
-
-    /// Ends the request with `result` (bytes, or a negative errno) and asks for the tag's next one, whose data come into, or go
-    /// out of, `buffer`. A read's data are copied out of it at this command.
-    pub fn commit(&self, tag: u16, result: i32, buffer: u64) -> squeue::Entry {
-        self.command(tag, sys::UBLK_U_IO_COMMIT_AND_FETCH_REQ, result, buffer)
-    }
-
-    fn command(&self, tag: u16, op: u32, result: i32, buffer: u64) -> squeue::Entry {
-        let mut bytes = [0u8; 16];
-        bytes[0..2].copy_from_slice(&self.id.to_ne_bytes());
-        bytes[2..4].copy_from_slice(&tag.to_ne_bytes());
-        bytes[4..8].copy_from_slice(&result.to_ne_bytes());
-        bytes[8..16].copy_from_slice(&buffer.to_ne_bytes());
-        opcode::UringCmd16::new(types::Fd(self.cdev), op)
-            .cmd(bytes)
-            .build()
-    }
-}
-
-// SAFETY: the mapping belongs to the process, and only the thread that owns the queue reads it.
-unsafe impl Send for Queue {}
-
-impl Drop for Queue {
-    fn drop(&mut self) {
-        // SAFETY: the mapping is this queue's own, and nothing borrows from it.
-        unsafe { libc::munmap(self.iods, self.bytes) };
     }
 }
