@@ -2,6 +2,7 @@
 # without the driver, a dead socket: control.sh. A mounted device, mixed identities, a second daemon: start.sh.)
 kill -0 $daemon 2>/dev/null || start
 dev=$(device_of db)
+log=$(device_of log)
 set -- $paths
 exits() { # NAME CODE TEXT COMMAND…
     exits_name=$1 exits_code=$2 exits_text=$3
@@ -28,6 +29,12 @@ mkdir -p /small && mount -t tmpfs -o size=32k tmpfs /small
 exits bad-trace-disk-full 1 'No space left' mpio trace db --out /small/t --for 8s --socket $socket
 [ -s /small/t ] && [ -z "$(tail -c 1 /small/t | tr -d '\n')" ] && ok bad-trace-is-whole || fail bad-trace-is-whole "$(tail -c 80 /small/t)"
 wait $f && ok bad-unharmed || fail bad-unharmed "$(why unharmed)"
+
+# A volume that is mounted is not taken away by mistake.
+mkdir -p /mnt
+$bin/mke2fs -q -F -t ext4 $log 8192 >/dev/null 2>&1 && mount -t ext4 $log /mnt
+exits bad-stop-while-mounted 1 'Unmount it first' mpio stop --socket $socket
+umount /mnt
 
 # A daemon that cannot write down what it leaves does not begin.
 stop >/dev/null

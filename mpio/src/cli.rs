@@ -102,6 +102,9 @@ pub enum Command {
         /// Do not wait until it has ended
         #[arg(long)]
         no_wait: bool,
+        /// Also where a volume is mounted, or held by another program or map: what is still to be written to it is lost
+        #[arg(long)]
+        force: bool,
         #[command(flatten)]
         ask: Ask,
     },

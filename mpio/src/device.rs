@@ -3,7 +3,7 @@
 
 use crate::sysfs::Folder;
 use protocol::Identity;
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 #[derive(Clone, Debug)]
@@ -69,6 +69,15 @@ impl Limits {
             zeroes_bytes: self.zeroes_bytes.min(other.zeroes_bytes),
         }
     }
+}
+
+/// Whether somebody has the device for himself: it is mounted, swap, part of a map, or opened exclusively.
+pub fn is_held(device: &Path) -> bool {
+    let open = std::fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_EXCL | libc::O_CLOEXEC | libc::O_NONBLOCK)
+        .open(device);
+    open.is_err_and(|e| e.raw_os_error() == Some(libc::EBUSY))
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -6,8 +6,8 @@
 //! devices by the kernel's user recovery and says so; the other one ends. Where the successor fails, hangs up or says nothing, the other one
 //! takes its own devices back as it would a dead daemon's.
 //!
-//! A kernel that cannot quiesce (before 6.16) is no place for it: those of 6.12 notice the end of a server only by commands that wait for a request,
-//! so that requests which came while the queues were closed were seen to wait for ever. There a hand-over is refused.
+//! A kernel that cannot quiesce (before 6.16) is no place for it: on 6.12 a daemon closed its queues while requests came, with nothing of its own out, and in
+//! the second or third of such hand-overs the recovery never began (START_USER_RECOVERY waited for the driver). There a hand-over is refused.
 //!
 //! What a successor must know is versioned (`PROTOCOL`); it asks for the version that it speaks and is refused where the other one speaks another.
 #![forbid(unsafe_code)]

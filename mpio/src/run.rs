@@ -103,7 +103,11 @@ pub fn run(command: Command) -> Result<(), RunError> {
             ask,
         } => trace(&volume, &out, max_size, time, &ask),
         Command::Generate(what) => generate_files(what),
-        Command::Stop { no_wait, ask } => stop(&ask, no_wait),
+        Command::Stop {
+            no_wait,
+            force,
+            ask,
+        } => stop(&ask, no_wait, force),
     }
 }
 
@@ -230,8 +234,8 @@ fn order(how: &Ask, request: &Request) -> Result<(), RunError> {
     })
 }
 
-fn stop(how: &Ask, no_wait: bool) -> Result<(), RunError> {
-    let Answer::Done { .. } = ask(&how.socket, &Request::Stop)? else {
+fn stop(how: &Ask, no_wait: bool, force: bool) -> Result<(), RunError> {
+    let Answer::Done { .. } = ask(&how.socket, &Request::Stop { force })? else {
         return Err(odd(how));
     };
     let began = Instant::now();

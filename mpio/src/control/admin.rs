@@ -6,6 +6,7 @@ use super::Control;
 use super::protocol::{Answer, Refusal, Request, Wish, refused};
 use super::trace::say;
 use super::view::View;
+use crate::device;
 use crate::handover::{Asked, Word};
 use crate::plane::PlaneError;
 use datapath::core::Input;
@@ -25,6 +26,8 @@ use tokio::sync::Semaphore;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// A shard looks at what was left for it at least ten times a second; one that has not for so long hangs.
 const SEEN_WITHIN: Duration = Duration::from_secs(2);
+/// Whether a volume is held is known at once, where its paths answer.
+const HELD_WITHIN: Duration = Duration::from_secs(1);
 const REQUEST_MAX: u64 = 1 << 16;
 const CLIENTS_MAX: usize = 64;
 
@@ -191,10 +194,7 @@ impl Control {
     pub(super) async fn carry_out(&self, request: Request) -> Answer {
         let done = match request {
             Request::Status => return Answer::Status(self.view()),
-            Request::Stop => {
-                let _ = self.words.send(Word::Stop);
-                Ok("stopping".into())
-            }
+            Request::Stop { force } => self.stop(force).await,
             Request::Path { volume, path, to } => self.wish(&volume, &path, to).await,
             Request::AddPath { volume, device } => self.add_path(&volume, &device),
             Request::RemovePath { volume, device } => self.remove_path(&volume, &device),
@@ -209,6 +209,30 @@ impl Control {
             Ok(what) => Answer::Done { what },
             Err(answer) => *answer,
         }
+    }
+
+    /// A device that goes fails what is written to it: not while a file system is mounted on it.
+    async fn stop(&self, force: bool) -> Result<String, Box<Answer>> {
+        if !force && let Some(held) = self.held().await {
+            let what = format!(
+                "{held} is mounted, or held by another program or map: it would lose what is still to be written. Unmount it first, or use --force"
+            );
+            return Err(Box::new(refused(Refusal::Busy, what)));
+        }
+        let _ = self.words.send(Word::Stop);
+        Ok("stopping".into())
+    }
+
+    /// A volume that somebody has for himself. An open may wait for I/O, so it does on another thread; what cannot be told in time is not.
+    async fn held(&self) -> Option<String> {
+        let volumes = self.names().volumes.clone();
+        let look = tokio::task::spawn_blocking(move || {
+            let held = volumes
+                .iter()
+                .find(|v| device::is_held(Path::new(&v.device)));
+            held.map(|v| format!("\"{}\" ({})", v.name, v.device))
+        });
+        tokio::time::timeout(HELD_WITHIN, look).await.ok()?.ok()?
     }
 
     pub fn view(&self) -> View {
@@ -333,7 +357,7 @@ mod tests {
         assert_eq!(view.volumes[0].paths[1].path, "/dev/sdb");
         let second = Admin::bind(&socket).err().unwrap().to_string();
         assert!(second.contains("answers there already"), "{second}");
-        ask(&socket, &Request::Stop).unwrap();
+        ask(&socket, &Request::Stop { force: false }).unwrap();
         d.stops.recv_timeout(PATIENCE).unwrap();
         drop(d);
         assert!(!socket.exists());

@@ -14,7 +14,11 @@ pub const LINE_MAX: u64 = 16 << 20;
 #[serde(tag = "do", rename_all = "snake_case")]
 pub enum Request {
     Status,
-    Stop,
+    Stop {
+        /// Also where somebody has a volume mounted, or holds it otherwise.
+        #[serde(default)]
+        force: bool,
+    },
     Path {
         volume: String,
         path: String,

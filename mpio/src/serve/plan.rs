@@ -545,14 +545,9 @@ fn once_each<'a>(all: impl Iterator<Item = (&'a str, &'a Path)>) -> Result<(), S
 /// Nobody else may have a path: what is mounted, or part of another map, is refused by name. What a dead daemon left may still have its
 /// paths open for a moment; they are asked for again and again.
 pub fn free(plans: &[Plan]) -> Result<(), ServeError> {
-    use std::os::unix::fs::OpenOptionsExt;
     for p in plans.iter().filter(|p| p.left.is_none()) {
         for d in &p.devices {
-            let open = std::fs::OpenOptions::new()
-                .read(true)
-                .custom_flags(libc::O_EXCL | libc::O_CLOEXEC | libc::O_NONBLOCK)
-                .open(&d.path);
-            if open.is_err_and(|e| e.raw_os_error() == Some(libc::EBUSY)) {
+            if device::is_held(&d.path) {
                 return Err(ServeError::Volume {
                     volume: p.name.clone(),
                     what: format!(
