@@ -2,7 +2,7 @@
 # are kept in memory. The bound is a fifth of the kernel's timer, which would end the wait otherwise. Every block reads as it was written last, and when the commands are back the paths hold the same.
 kill -0 $daemon 2>/dev/null && stop
 # A daemon that has ended has its devices until its last command is back.
-for _ in $(seq 40); do
+for _ in $(seq 60); do
     cat /sys/block/sd*/inflight | awk '{ n += $1 + $2 } END { exit n > 0 }' && break
     sleep 1
 done

@@ -52,8 +52,11 @@ if stop; then ok stop; else fail stop "after $stop_tenths tenths: ${stop_left:-t
 
 # With `exclusive`: what is stuck is proven gone by a reset of the unit, and its blocks can be written again long before the kernel's timer ends
 # it. While the unit refuses the reset nothing is proven.
-for _ in $(seq 60); do [ "$(awk '{ print $1 + $2 }' /sys/block/"${stuck##*/}"/inflight)" = 0 ] && break; sleep 1; done
-echo 120 >/sys/block/${stuck##*/}/device/timeout
+for device in $stuck $one; do
+    for _ in $(seq 60); do [ "$(awk '{ print $1 + $2 }' /sys/block/"${device##*/}"/inflight)" = 0 ] && break; sleep 1; done
+done
+hctl=$(basename "$(readlink -f /sys/block/${stuck##*/}/device)")
+echo 30 >/sys/block/${stuck##*/}/device/timeout
 errors=/sys/kernel/debug/scsi_debug/$hctl/error
 was_retries=$(cat /sys/block/${stuck##*/}/device/scsi_disk/*/max_retries)
 cp /tmp/mpio.toml /tmp/shared.toml
@@ -87,7 +90,7 @@ if start; then
     if kill -0 $f 2>/dev/null; then ok exclusive-in-doubt; else fail exclusive-in-doubt "nothing was in doubt, or it was forgotten"; fi
     echo "4 0 0xff" >$errors
     began=$(uptime_ms)
-    check exclusive-reset "the blocks are still in doubt" ends $f 60
+    check exclusive-reset "the blocks are still in doubt" ends $f 20
     grep -q "its unit was reset: what was stuck is over" /tmp/serve.err && ok reset-proves || fail reset-proves "$(grep 'a reset of its' /tmp/serve.err | tail -3)"
     echo "figure exclusive: blocks of a stuck write are free $(($(uptime_ms) - began)) ms after the unit takes a reset"
     echo "0 0 0x28" >$errors
