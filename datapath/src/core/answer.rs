@@ -1,6 +1,6 @@
 //! Completions: is the ticket current, how long did it take, and what does the status mean.
 
-use super::api::{Action, Event, Ticket};
+use super::api::{Event, Ticket};
 use super::mutant::Mutant;
 use super::path::Health;
 use super::policy::View;
@@ -9,11 +9,11 @@ use super::state::Shown;
 use super::usable::bits;
 use super::verdict::{AMBIGUOUS_RETRIES, EIO, Verdict, is_local, judge};
 use super::{Actions, Core};
-use protocol::{Access, Duration, Instant, Op, PathId, Status, VolumeId};
+use protocol::{Duration, Instant, Op, PathId, Status, VolumeId};
 
-/// One sample of an I/O weighs 1/64; one of a probe on an idle path, which is rare, a half.
+/// One sample of an I/O weighs 1/64.
 const IO_WEIGHT: u32 = 6;
-const PROBE_WEIGHT: u32 = 1;
+
 impl Core {
     #[inline]
     pub(super) fn done(
@@ -87,7 +87,7 @@ impl Core {
 
     /// Something that was sent at `sent_at` came back over the path.
     #[inline]
-    fn lives(&mut self, now: Instant, path: u16, sent_at: Instant, out: &mut Actions) {
+    pub(super) fn lives(&mut self, now: Instant, path: u16, sent_at: Instant, out: &mut Actions) {
         self.heard(now, path, sent_at);
         if self.paths[usize::from(path)].health == Health::Suspect {
             self.alive(now, path, out);
@@ -246,54 +246,6 @@ impl Core {
         }
     }
 
-    pub(super) fn probe_done(
-        &mut self,
-        now: Instant,
-        path: PathId,
-        ticket: Ticket,
-        status: Status,
-        out: &mut Actions,
-    ) {
-        let (sent_at, volume) = match self.slots.current(ticket) {
-            Some(s) if s.state == State::Probe && s.path == path.0 => (s.sent_at, s.volume),
-            _ => return out.event(Event::StaleCompletion { path, ticket }),
-        };
-        self.slots.remove(ticket.slot);
-        let p = usize::from(path.0);
-        self.paths[p].probe = None;
-        if !is_local(status) {
-            self.lives(now, path.0, sent_at, out);
-        }
-        if status.is_ok() && sent_at >= self.resumed_at {
-            let own = View::work_of(1, u64::from(self.config.block_bytes));
-            let work = self.views[p].work.saturating_add(own);
-            self.views[p].sample(now.since(sent_at), work, own, PROBE_WEIGHT);
-            self.selector.probed(now, path.0, sent_at);
-        }
-        match judge(status) {
-            Verdict::Access { state, .. } => {
-                self.access_answered(now, path.0, volume, state, sent_at, out);
-            }
-            Verdict::RetryElsewhere { demote: true, .. } | Verdict::Ambiguous { blame: true } => {
-                self.bad_probe(now, path.0, out);
-            }
-            Verdict::Done => self.good_probe(now, path.0, out),
-            _ => {}
-        }
-    }
-
-    /// A volume to read from on this path: one that is there, if any is.
-    fn volume_to_probe(&self, path: u16) -> VolumeId {
-        let known = |v: &usize| self.pv(path, *v).verified == Shown::Right;
-        let usable = |v: &usize| known(v) && self.pv(path, *v).access == Access::Optimized;
-        let n = self.volumes.len();
-        let v = (0..n)
-            .find(usable)
-            .or_else(|| (0..n).find(known))
-            .unwrap_or(0);
-        VolumeId(v as u16)
-    }
-
     pub(super) fn set_health(&mut self, path: u16, to: Health, out: &mut Actions) {
         let from = self.paths[usize::from(path)].health;
         if from == to {
@@ -311,36 +263,5 @@ impl Core {
             from,
             to,
         });
-    }
-
-    /// Sends the probe of a path, unless one is out.
-    pub(super) fn probe(&mut self, now: Instant, path: u16, out: &mut Actions) {
-        self.probe_volume(now, path, self.volume_to_probe(path), out);
-    }
-
-    pub(super) fn probe_volume(
-        &mut self,
-        now: Instant,
-        path: u16,
-        volume: VolumeId,
-        out: &mut Actions,
-    ) {
-        let p = usize::from(path);
-        if self.paths[p].probe.is_some() || self.paths[p].link != super::path::Link::Up {
-            return;
-        }
-        let s = self.slots.insert(u32::MAX, Op::Read, volume, 0, 1);
-        let slot = &mut self.slots[s];
-        slot.state = State::Probe;
-        slot.path = path;
-        slot.sent_at = now;
-        self.paths[p].probe = Some(s);
-        self.paths[p].probe_at = now;
-        out.push(Action::Probe {
-            path: PathId(path),
-            ticket: self.slots.ticket(s),
-            volume,
-        });
-        self.wake_by(now + self.patience(path, super::times::SILENCE_FLOOR));
     }
 }

@@ -228,12 +228,6 @@ impl Core {
         self.fence_idle(now, out);
     }
 
-    pub(super) fn drop_probe(&mut self, path: u16) {
-        if let Some(s) = self.paths[usize::from(path)].probe.take() {
-            self.slots.remove(s);
-        }
-    }
-
     fn set_admin(&mut self, path: u16, to: Admin, out: &mut Actions) {
         let from = self.paths[usize::from(path)].admin;
         self.paths[usize::from(path)].admin = to;

@@ -4,7 +4,7 @@
 //! One core is one shard of one host. The driver calls [`Core::handle`] for each thing that happened and
 //! [`Core::on_deadline`] when [`Core::deadline`] has come, and carries out the [`Actions`] in their order.
 //!
-//! Where things are: `dispatch` (submit, split, choose, send), `answer` (completions and verdicts), `usable` (what may be
+//! Where things are: `dispatch` (submit, split, choose, send), `answer` (completions and verdicts), `probe` (reads that ask a path), `usable` (what may be
 //! used, derived), `link` (connections), `detect` (silence), `lost` (a verdict and its retries), `alone` (the loss of one attempt), `fence` (the end of lost
 //! associations), `hedge` (reads sent twice), `announce` (access states that contradict answers), `doubt` (writes in doubt),
 //! `shadow` (writes kept in memory), `pieces` (which of them is seen where), `settle` (their end), `rewrite` (a flush that failed),
@@ -30,6 +30,7 @@ mod out;
 pub mod path;
 mod pieces;
 pub mod policy;
+mod probe;
 mod quarantine;
 mod ranges;
 mod request;

@@ -124,6 +124,8 @@ mutants! {
     HedgesWithoutBudget,
     /// An error of the medium counts against the path that told of it.
     BlamesPathForMedium,
+    /// What its probes are answered counts against no path that is trusted.
+    TrustsIdlePaths,
     /// Data that are kept in memory are never read there.
     ReadsThroughShadows,
     /// A shard shows what it keeps, and sends the write, before its siblings have noted that.

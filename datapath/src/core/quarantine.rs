@@ -6,7 +6,7 @@
 use super::mutant::Mutant;
 use super::path::Health;
 use super::{Actions, Core};
-use protocol::{Duration, Instant};
+use protocol::{Duration, Instant, VolumeId};
 
 /// How long a path must behave after its first demotion.
 const HOLD_FIRST: Duration = Duration::from_millis(200);
@@ -116,7 +116,12 @@ impl Core {
     pub(super) fn good_probe(&mut self, now: Instant, path: u16, out: &mut Actions) {
         let hold = self.hold_of(path);
         let p = &mut self.paths[usize::from(path)];
-        if !p.quarantined || p.health == Health::Suspect {
+        if !p.quarantined {
+            // It counts as a command does.
+            p.errors = p.errors.saturating_sub(1);
+            return;
+        }
+        if p.health == Health::Suspect {
             return;
         }
         p.good_probes += 1;
@@ -139,12 +144,24 @@ impl Core {
         }
     }
 
-    /// A probe of a path in quarantine came back with an error of the path: its proof begins anew.
-    pub(super) fn bad_probe(&mut self, now: Instant, path: u16, out: &mut Actions) {
-        let p = &mut self.paths[usize::from(path)];
+    /// A probe came back with an error of the path. It counts as one of a command does, which would not be sent over a path that is known
+    /// not to serve the volume. In quarantine the path's proof begins anew.
+    pub(super) fn bad_probe(
+        &mut self,
+        now: Instant,
+        path: u16,
+        volume: VolumeId,
+        out: &mut Actions,
+    ) {
+        let p = &self.paths[usize::from(path)];
         if !p.quarantined {
+            let serves = self.pv(path, usize::from(volume.0)).access.accessible();
+            if serves && !self.config.mutant(Mutant::TrustsIdlePaths) {
+                self.path_error(now, path, out);
+            }
             return;
         }
+        let p = &mut self.paths[usize::from(path)];
         p.good_probes = 0;
         p.behaved_since = now;
         if p.health == Health::Probation {

@@ -3,7 +3,7 @@
 use super::api::{Epoch, Ticket};
 use super::path::{Admin, Health, Link};
 use super::slots::List;
-use protocol::{Access, Duration, Instant};
+use protocol::{Access, Duration, Instant, VolumeId};
 
 #[derive(Debug)]
 pub struct PathState {
@@ -34,6 +34,12 @@ pub struct PathState {
     /// The slot of the probe that is out.
     pub probe: Option<u32>,
     pub probe_at: Instant,
+    /// The time that it takes tells the path's service.
+    pub probe_measures: bool,
+    /// The volume of which its latest probe got what is its own fault or the volume's, and nobody knows yet whose.
+    pub accused: Option<VolumeId>,
+    /// The volume that it read well for its latest good probe, and when.
+    pub vouched: Option<(VolumeId, Instant)>,
     /// Probes in a row that were answered well, on the way back from `Marginal`.
     pub good_probes: u32,
     /// Grows with errors of the path, shrinks with each success: errors relative to traffic.
@@ -85,6 +91,9 @@ impl PathState {
             told_at: now,
             probe: None,
             probe_at: Instant::MAX,
+            probe_measures: true,
+            accused: None,
+            vouched: None,
             good_probes: 0,
             errors: 0,
             quarantined: false,

@@ -704,6 +704,26 @@ blocks = 65536
 metric = "path.flips == 0"
 "#;
 
+/// A path in reserve fails its probes before it is needed.
+pub const IDLE_ERRORS: &str = r#"
+duration = "1500ms"
+[[workload]]
+span = "64MiB"
+rate = "5k/s"
+[[fault]]
+at = "100ms"
+on = "path:h0-B0"
+do = "error"
+status = "nvme:0x370"
+[[fault]]
+at = "1s"
+for = "300ms"
+on = "controller:A"
+do = "reset"
+[[expect]]
+metric = "path.h0-B0.errors == 0"
+"#;
+
 /// What ghosts overwrite is kept in memory meanwhile, and written once more when nothing is feared.
 pub const SHADOWED_GHOSTS: &str = r#"
 duration = "1200ms"

@@ -8,6 +8,7 @@ mod doubt;
 mod failover;
 mod hedge;
 mod limits;
+mod probe;
 mod review;
 mod rewrite;
 mod shadow;
