@@ -235,6 +235,8 @@ pub enum Fault {
         paths: Vec<(u16, PathId)>,
         volume: VolumeId,
         with: VolumeId,
+        /// The associations stand, and nobody is told: who reads the identity sees it.
+        silent: bool,
     },
     Resize {
         volume: VolumeId,

@@ -130,6 +130,7 @@ fn what_runs_when_a_volume_is_swapped_still_changes_the_old_one() {
             paths: paths(&[0]),
             volume: V,
             with: V1,
+            silent: false,
         },
     );
     p.array.connect(Instant(p.now), assoc(0, 2));
@@ -168,6 +169,36 @@ fn what_runs_when_a_volume_is_swapped_still_changes_the_old_one() {
     p.end(1);
     p.at(5 * MS);
     assert_eq!(p.identities(V).last().unwrap().2, Some(Identity(100)));
+}
+
+#[test]
+fn a_silent_swap_is_seen_by_who_reads_the_identity() {
+    let mut p = Port::connected(config());
+    p.start(
+        1,
+        Fault::Swap {
+            paths: paths(&[0]),
+            volume: V,
+            with: V1,
+            silent: true,
+        },
+    );
+    p.at(2 * MS);
+    assert_eq!((p.broken().len(), p.identities(V).len()), (0, 0));
+    let probe = Command {
+        probe: true,
+        ..read(0)
+    };
+    p.send(0, 1, probe);
+    p.send(2, 2, probe);
+    p.at(3 * MS);
+    let mut seen: Vec<_> = p.identities(V).iter().map(|i| (i.1, i.2)).collect();
+    seen.sort_unstable();
+    assert_eq!(seen, [(0, Some(Identity(101))), (2, Some(Identity(100)))]);
+    p.end(1);
+    p.at(4 * MS);
+    assert_eq!(p.identities(V).last().unwrap().2, Some(Identity(100)));
+    assert_eq!(p.broken().len(), 0);
 }
 
 #[test]

@@ -127,6 +127,7 @@ impl Storm {
                 paths,
                 volume,
                 with: VolumeId(1 - volume.0),
+                silent: d.percent(20),
             },
             15 => Fault::Resize {
                 volume,

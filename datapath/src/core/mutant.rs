@@ -124,6 +124,8 @@ mutants! {
     HedgesWithoutBudget,
     /// An error of the medium counts against the path that told of it.
     BlamesPathForMedium,
+    /// Of several volumes only the first is ever read by the probes of a path.
+    ProbesFirstVolumeOnly,
     /// What its probes are answered counts against no path that is trusted.
     TrustsIdlePaths,
     /// Data that are kept in memory are never read there.

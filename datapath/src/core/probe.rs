@@ -6,6 +6,7 @@
 //! asked, unless it has said so just now.
 
 use super::api::{Action, Event, Ticket};
+use super::mutant::Mutant;
 use super::path::{Health, Link};
 use super::policy::View;
 use super::slots::State;
@@ -110,6 +111,26 @@ impl Core {
             .or_else(|| (0..n).find(known))
             .unwrap_or(0);
         VolumeId(v as u16)
+    }
+
+    /// Probes an idle path: of the volumes that it serves the next, so that each shows in turn who it is.
+    pub(super) fn probe_in_turn(&mut self, now: Instant, path: u16, out: &mut Actions) {
+        let p = usize::from(path);
+        let known = |v: usize| self.pv(path, v).verified == Shown::Right;
+        let best = |v: usize| self.pv(path, v).access == Access::Optimized;
+        let n = self.volumes.len();
+        let from = usize::from(self.paths[p].next_probed);
+        let mut turns = (from..from + n).map(|v| v % n);
+        let Some(v) = turns.find(|v| known(*v) && self.pv(path, *v).access.accessible()) else {
+            return self.probe(now, path, out);
+        };
+        if self.config.mutant(Mutant::ProbesFirstVolumeOnly) {
+            return self.probe(now, path, out);
+        }
+        // A volume that its owner serves through another controller takes longer than those that the path is there for.
+        let measures = best(v) || !(0..n).any(|v| known(v) && best(v));
+        self.paths[p].next_probed = ((v + 1) % n) as u16;
+        self.send_probe(now, path, VolumeId(v as u16), measures, out);
     }
 
     /// Sends the probe of a path, unless one is out.

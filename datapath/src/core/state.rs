@@ -36,6 +36,8 @@ pub struct PathState {
     pub probe_at: Instant,
     /// The time that it takes tells the path's service.
     pub probe_measures: bool,
+    /// The volume that its next idle probe reads, or one after it.
+    pub next_probed: u16,
     /// The volume of which its latest probe got what is its own fault or the volume's, and nobody knows yet whose.
     pub accused: Option<VolumeId>,
     /// The volume that it read well for its latest good probe, and when.
@@ -92,6 +94,7 @@ impl PathState {
             probe: None,
             probe_at: Instant::MAX,
             probe_measures: true,
+            next_probed: 0,
             accused: None,
             vouched: None,
             good_probes: 0,

@@ -73,7 +73,7 @@ impl Core {
         if now < due {
             return due;
         }
-        self.probe(now, path, out);
+        self.probe_in_turn(now, path, out);
         now + times::PROBE_EVERY
     }
 

@@ -284,7 +284,14 @@ fn effect(r: &mut Stream, s: &Scenario, kind: Kind) -> Option<(Target, FaultKind
                 return None;
             }
             let with = (volume + 1 + r.below(others) as usize) % s.volumes.len();
-            (links, FaultKind::Swap { volume, with })
+            // What nobody is told of, nobody can keep off.
+            let silent = false;
+            let kind = FaultKind::Swap {
+                volume,
+                with,
+                silent,
+            };
+            (links, kind)
         }
         Kind::Resize => {
             let bytes = s.volumes[volume].bytes;

@@ -91,7 +91,11 @@ pub fn read(
             if with == volume {
                 r.report(t.place("with"), "a volume cannot be swapped with itself");
             }
-            FaultKind::Swap { volume, with }
+            FaultKind::Swap {
+                volume,
+                with,
+                silent: r.flag(t, "silent").unwrap_or(false),
+            }
         }
         "resize" => {
             missing(r, t, name, "size", "\"32GiB\"");

@@ -89,10 +89,17 @@ impl Writer<'_> {
                 let volume = name(volume).to_string();
                 self.text("volume", &volume);
             }
-            FaultKind::Swap { volume, with } => {
+            FaultKind::Swap {
+                volume,
+                with,
+                silent,
+            } => {
                 let (volume, with) = (name(volume).to_string(), name(with).to_string());
                 self.text("volume", &volume);
                 self.text("with", &with);
+                if silent {
+                    self.raw("silent", silent);
+                }
             }
             FaultKind::Resize { volume, bytes } => {
                 let volume = name(volume).to_string();

@@ -80,7 +80,7 @@ fn grammar(kind: &str) -> (&'static [&'static str], &'static [&'static str]) {
         "crash" => (&["takeover"], &["controller", "array", "any"]),
         "access" => (&["state", "volume"], &LINKS_OR_VOLUME),
         "unmap" => (&["volume"], &LINKS_OR_VOLUME),
-        "swap" => (&["volume", "with"], &LINKS_OR_VOLUME),
+        "swap" => (&["volume", "with", "silent"], &LINKS_OR_VOLUME),
         "resize" => (&["volume", "size"], &["volume", "array"]),
         "medium" => (&["volume", "lba", "blocks"], &["volume", "array"]),
         "stall" => (&[], &["controller", "array", "all", "any"]),

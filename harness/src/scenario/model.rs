@@ -300,6 +300,7 @@ pub enum FaultKind {
     Swap {
         volume: usize,
         with: usize,
+        silent: bool,
     },
     Resize {
         volume: usize,

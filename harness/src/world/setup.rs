@@ -171,10 +171,15 @@ pub fn fault(
             paths,
             volume: id(volume),
         },
-        K::Swap { volume, with } => sim::Fault::Swap {
+        K::Swap {
+            volume,
+            with,
+            silent,
+        } => sim::Fault::Swap {
             paths,
             volume: id(volume),
             with: id(with),
+            silent,
         },
         K::Resize { volume, bytes } => sim::Fault::Resize {
             volume: id(volume),

@@ -127,6 +127,7 @@ fn cases() -> Vec<Case> {
             SILENT_UNDER_LOAD,
         ),
         core(C::BlamesPathForMedium, "path.flips == 0", MEDIUM_RANGE),
+        core(C::ProbesFirstVolumeOnly, "wrong_volume", SWAPPED_SILENTLY),
         core(C::TrustsIdlePaths, "path.h0-B0.errors == 0", IDLE_ERRORS),
         core(C::ReadsThroughShadows, "stale_read", SHADOWED_GHOSTS),
         core(C::ShowsBeforeNoted, "stale_read", SHADOWED_GHOSTS),

@@ -46,6 +46,33 @@ volume = "vol0"
 with = "vol1"
 "#;
 
+/// Nobody says that the second volume is another one behind a path that carries nothing yet.
+pub const SWAPPED_SILENTLY: &str = r#"
+duration = "800ms"
+[[volume]]
+name = "vol0"
+[[volume]]
+name = "vol1"
+[[volume]]
+name = "other"
+[[workload]]
+volume = "vol1"
+span = "1MiB"
+depth = 4
+[[fault]]
+at = "100ms"
+on = "path:h0-B0"
+do = "swap"
+volume = "vol1"
+with = "other"
+silent = true
+[[fault]]
+at = "600ms"
+for = "100ms"
+on = "controller:A"
+do = "reset"
+"#;
+
 pub const CRASH: &str = r#"
 [[workload]]
 read = 30

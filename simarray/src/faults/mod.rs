@@ -121,10 +121,13 @@ impl Array {
             Fault::Access { state, volumes, .. } => {
                 self.start_access(slot, paths, *state, volumes);
             }
-            Fault::Unmap { volume, .. } => self.start_other(slot, paths, *volume, None),
-            Fault::Swap { volume, with, .. } => {
-                self.start_other(slot, paths, *volume, Some(*with));
-            }
+            Fault::Unmap { volume, .. } => self.start_other(slot, paths, *volume, None, false),
+            Fault::Swap {
+                volume,
+                with,
+                silent,
+                ..
+            } => self.start_other(slot, paths, *volume, Some(*with), *silent),
             Fault::Resize { volume, .. } => self.size_changes(*volume),
             Fault::Medium {
                 volume,

@@ -39,13 +39,14 @@ impl Array {
         }
     }
 
-    /// The volume is gone from these paths, or another has its place: the paths' associations end.
+    /// The volume is gone from these paths, or another has its place: the paths' associations end, unless nobody notices.
     pub(super) fn start_other(
         &mut self,
         slot: u32,
         paths: &[u32],
         volume: VolumeId,
         with: Option<VolumeId>,
+        silent: bool,
     ) {
         for &path in paths {
             self.paths[path as usize].views.push(View {
@@ -53,7 +54,7 @@ impl Array {
                 volume,
                 change: with.map_or(Change::Gone, Change::Other),
             });
-            if !self.settings.mutant(Mutant::ForgesIdentity) {
+            if !silent && !self.settings.mutant(Mutant::ForgesIdentity) {
                 self.give_up_path(path, self.now);
             }
         }

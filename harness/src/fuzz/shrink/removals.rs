@@ -17,7 +17,7 @@ pub fn volume(s: &mut Scenario, v: usize) {
             volume: Some(volume),
             ..
         } => *volume != v,
-        FaultKind::Swap { volume, with } => *volume != v && *with != v,
+        FaultKind::Swap { volume, with, .. } => *volume != v && *with != v,
         _ => f.on != Target::Volume(v),
     });
     for f in &mut s.faults {
@@ -32,7 +32,7 @@ pub fn volume(s: &mut Scenario, v: usize) {
                 volume: Some(volume),
                 ..
             } => index(volume),
-            FaultKind::Swap { volume, with } => {
+            FaultKind::Swap { volume, with, .. } => {
                 index(volume);
                 index(with);
             }
