@@ -64,10 +64,12 @@ impl Core {
         if p.link != Link::Up || p.admin == Admin::Absent || p.probe.is_some() {
             return Instant::MAX;
         }
-        let since = if p.quarantined && p.probe_at != Instant::MAX {
-            p.probe_at
-        } else {
-            p.last_heard
+        // What this host could not send is no word of the path, and yet no reason to ask sooner.
+        let probed = Some(p.probe_at).filter(|at| *at != Instant::MAX);
+        let since = match probed {
+            Some(at) if p.quarantined => at,
+            Some(at) => p.last_heard.max(at),
+            None => p.last_heard,
         };
         let due = since + times::PROBE_EVERY;
         if now < due {
