@@ -131,6 +131,9 @@ impl Core {
             if fears && !self.config.mutant(Mutant::TrustsStray) {
                 self.slots.cold_mut(s).lost_at = now;
                 self.fear(now, path, epoch, &[s], &mut redo, out);
+                if let Some(i) = self.closing_of(path, epoch) {
+                    self.fail_hasty(now, i, out);
+                }
             } else {
                 redo.push(s);
             }

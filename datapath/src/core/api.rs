@@ -39,7 +39,8 @@ pub struct Request {
     pub lba: u64,
     pub blocks: u32,
     pub fua: bool,
-    /// Do not queue while no path is usable (REQ_FAILFAST_TRANSPORT).
+    /// Do not queue while no path is usable (REQ_FAILFAST_TRANSPORT). Where a lost write is held (`fence = "hold"`), it is so no longer than the
+    /// array that was asked may take to confirm that its association is over, and not at all where nobody can be asked.
     pub failfast: bool,
     pub buf: BufId,
     /// Given back in the completion.

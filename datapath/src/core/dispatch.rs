@@ -121,6 +121,9 @@ impl Core {
             return self.fail_at_once(now, s, out);
         }
         if self.slots[s].op.mutates() && self.must_not_be_sent(s) {
+            if self.may_not_be_held(s) {
+                return self.finish(now, s, Some(EIO), out);
+            }
             if !self.may_be_kept(s) {
                 self.say_full(s, out);
                 return self.bar(now, s);

@@ -23,6 +23,7 @@ use super::mutant::Mutant;
 use super::ranges::Ranges;
 use super::shadow::Span;
 use super::slots::State;
+use super::verdict::{EIO, ENODEV};
 use super::{Actions, Core};
 use protocol::{Instant, Op, PathId, VolumeId};
 
@@ -197,6 +198,13 @@ impl Core {
         }
     }
 
+    /// Whether the command was told not to wait, and what it would wait for is the end of an association that is held against it.
+    pub(super) fn may_not_be_held(&self, s: u32) -> bool {
+        self.config.fence == FencePolicy::Hold
+            && self.requests.get(self.slots[s].request).failfast
+            && self.is_doubtful(s)
+    }
+
     /// A write that was never sent before may not overlap a range in doubt, and none may be sent before the gate is open.
     pub(super) fn must_not_be_sent(&self, s: u32) -> bool {
         let sent = self.slots[s].touched && self.slots.cold(s).sent;
@@ -339,34 +347,68 @@ impl Core {
         out: &mut Actions,
     ) -> u32 {
         let mut failed = 0;
-        let mut fresh = Vec::new();
         for i in 0..self.closings.len() {
-            for s in self.slots.members(&self.closings[i].waits) {
-                let state = self.slots[s].state;
-                if self.slots[s].volume != volume || state == State::Failing {
-                    continue;
-                }
-                failed += 1;
-                self.slots[s].state = State::Failing;
-                self.slots.cold_mut(s).errno = errno;
-                if state == State::Noting {
-                    // The siblings are being told.
-                    continue;
-                }
-                if self.own_doubts >= self.doubts_max {
-                    // No room to bar what comes after it: it fails when its association is closed.
-                    self.slots.cold_mut(s).acks_left = NEVER;
-                    out.event(Event::DoubtsFull {
-                        path: PathId(self.closings[i].path),
-                        epoch: self.closings[i].epoch,
-                        held: 1,
-                    });
-                    continue;
-                }
-                self.add_doubt(s);
-                self.closings[i].told = self.config.shards > 1;
-                fresh.push(s);
+            let mut all = self.slots.members(&self.closings[i].waits);
+            all.retain(|s| self.slots[*s].volume == volume);
+            failed += self.fail_lost(now, i, &all, errno, out);
+        }
+        failed
+    }
+
+    /// Fails the lost writes of an association that were told not to wait: nobody is being asked whether it is over.
+    pub(super) fn fail_hasty(&mut self, now: Instant, i: usize, out: &mut Actions) {
+        let mut all = self.slots.members(&self.closings[i].waits);
+        all.retain(|s| {
+            let slot = &self.slots[*s];
+            slot.state == State::Held && self.requests.get(slot.request).failfast
+        });
+        for s in all {
+            let volume = self.slots[s].volume;
+            let v = usize::from(volume.0);
+            if self.volumes[v].candidates.is_empty() {
+                out.event(Event::NoPathFailed { volume, failed: 1 });
             }
+            let errno = if self.is_permanent(v) { ENODEV } else { EIO };
+            self.fail_lost(now, i, &[s], errno, out);
+        }
+    }
+
+    /// Fails these lost writes of one association, which wait; their ranges stay in doubt. Returns how many were not failing already.
+    fn fail_lost(
+        &mut self,
+        now: Instant,
+        i: usize,
+        lost: &[u32],
+        errno: i32,
+        out: &mut Actions,
+    ) -> u32 {
+        let mut failed = 0;
+        let mut fresh = Vec::new();
+        for &s in lost {
+            let state = self.slots[s].state;
+            if state == State::Failing {
+                continue;
+            }
+            failed += 1;
+            self.slots[s].state = State::Failing;
+            self.slots.cold_mut(s).errno = errno;
+            if state == State::Noting {
+                // The siblings are being told.
+                continue;
+            }
+            if self.own_doubts >= self.doubts_max {
+                // No room to bar what comes after it: it fails when its association is closed.
+                self.slots.cold_mut(s).acks_left = NEVER;
+                out.event(Event::DoubtsFull {
+                    path: PathId(self.closings[i].path),
+                    epoch: self.closings[i].epoch,
+                    held: 1,
+                });
+                continue;
+            }
+            self.add_doubt(s);
+            self.closings[i].told = self.config.shards > 1;
+            fresh.push(s);
         }
         self.entangle(&fresh);
         for s in fresh {

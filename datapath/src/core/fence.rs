@@ -20,6 +20,8 @@ pub(super) struct Closing {
     pub(super) waits: List,
     /// Over which path, and when, the array was asked to end it.
     asked: Option<(u16, Instant)>,
+    /// Paths that could not carry the question, since it was last asked in vain for as long as the patience with it.
+    refused: u128,
     /// Of an earlier daemon: bars every write.
     prior: bool,
     /// Attempts of it that are not known to be over.
@@ -36,6 +38,7 @@ impl Closing {
             lost_at,
             waits: List::default(),
             asked: None,
+            refused: 0,
             prior: false,
             open,
             told: false,
@@ -82,7 +85,17 @@ impl Core {
         for i in 0..self.closings.len() {
             let c = &self.closings[i];
             if c.asked.is_none() && !self.stands(c.path, c.epoch) {
+                self.closings[i].refused = 0;
                 self.ask_fence(now, i, None, out);
+            }
+        }
+    }
+
+    /// What was told not to wait for the end of an association fails where nobody is asked about it.
+    pub(super) fn fail_what_nobody_ends(&mut self, now: Instant, out: &mut Actions) {
+        for i in 0..self.closings.len() {
+            if self.closings[i].asked.is_none() {
+                self.fail_hasty(now, i, out);
             }
         }
     }
@@ -95,13 +108,15 @@ impl Core {
         }
     }
 
-    fn ask_fence(&mut self, now: Instant, i: usize, not: Option<u16>, out: &mut Actions) {
+    /// Asks over the best path that has not refused; whether there is one.
+    fn ask_fence(&mut self, now: Instant, i: usize, not: Option<u16>, out: &mut Actions) -> bool {
         if !self.config.array_confirms {
-            return;
+            return false;
         }
+        let refused = self.closings[i].refused;
         let live = |q: &u16| {
             let p = &self.paths[usize::from(*q)];
-            p.link == Link::Up && p.health != Health::Suspect
+            p.link == Link::Up && p.health != Health::Suspect && refused & (1 << *q) == 0
         };
         // One that shows the array's volumes, is not in quarantine, and is not the one that did not answer.
         let cost = |q: &u16| {
@@ -110,8 +125,7 @@ impl Core {
             (!shows, Some(*q) == not, doubtful)
         };
         let Some(via) = self.path_indices().filter(live).min_by_key(cost) else {
-            self.closings[i].asked = None;
-            return;
+            return false;
         };
         let closing = &mut self.closings[i];
         closing.asked = Some((via, now));
@@ -125,6 +139,7 @@ impl Core {
             epoch,
         });
         self.wake_by(now + times::FENCE_PATIENCE);
+        true
     }
 
     /// A path that a fence was sent over is lost: the fence must be asked for again.
@@ -153,12 +168,24 @@ impl Core {
         }
     }
 
-    pub(super) fn fence_failed(&mut self, now: Instant, path: u16, epoch: Epoch) {
-        for closing in &mut self.closings {
-            if closing.path == path && closing.epoch == epoch && closing.asked.is_some() {
-                // Asked again when the patience is over, over another path.
-                self.wake = self.wake.min(now + times::FENCE_PATIENCE);
-            }
+    /// The path that was asked cannot carry the question: the next one is asked at once. When all have refused, the patience with the
+    /// last is waited for before they are asked anew.
+    pub(super) fn fence_failed(
+        &mut self,
+        now: Instant,
+        path: u16,
+        epoch: Epoch,
+        out: &mut Actions,
+    ) {
+        let Some(i) = self.closing_of(path, epoch) else {
+            return;
+        };
+        let Some((via, _)) = self.closings[i].asked else {
+            return;
+        };
+        self.closings[i].refused |= 1 << via;
+        if !self.ask_fence(now, i, None, out) {
+            self.fail_hasty(now, i, out);
         }
     }
 
@@ -184,9 +211,15 @@ impl Core {
             next = next.min(quiet_at);
             match c.asked {
                 Some((via, at)) if now >= at + times::FENCE_PATIENCE => {
-                    self.ask_fence(now, i, Some(via), out);
+                    self.fail_hasty(now, i, out);
+                    self.closings[i].refused = 0;
+                    if !self.ask_fence(now, i, Some(via), out) {
+                        self.closings[i].asked = None;
+                    }
                 }
-                None => self.ask_fence(now, i, None, out),
+                None => {
+                    self.ask_fence(now, i, None, out);
+                }
                 Some(_) => {}
             }
             // Without a live path nothing can be asked: the path that comes back asks.

@@ -226,6 +226,7 @@ impl Core {
         }
         self.refresh_paths(now, out);
         self.fence_idle(now, out);
+        self.fail_what_may_not_wait(now, out);
     }
 
     fn set_admin(&mut self, path: u16, to: Admin, out: &mut Actions) {

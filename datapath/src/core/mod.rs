@@ -288,7 +288,7 @@ impl Core {
                 blocks,
             } => self.identity_told(now, path.0, volume, identity, blocks, out),
             Input::FenceConfirmed { path, epoch } => self.fence_confirmed(now, path.0, epoch, out),
-            Input::FenceFailed { path, epoch } => self.fence_failed(now, path.0, epoch),
+            Input::FenceFailed { path, epoch } => self.fence_failed(now, path.0, epoch, out),
             Input::AddPath { path } => self.add_path(now, path.0, out),
             Input::RemovePath { path } => self.remove_path(now, path.0, out),
             Input::Admin { path, admin } => self.wish(now, path.0, admin, out),

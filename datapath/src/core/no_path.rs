@@ -59,8 +59,9 @@ impl Core {
         self.slots.push_back(&mut self.volumes[v].queue, s);
     }
 
-    /// A loss while a volume's time is over already: its held writes fail as what comes later does.
+    /// A loss while a volume's time is over already: its held writes fail as what comes later does. So do those that were told not to wait.
     pub(super) fn fail_what_may_not_wait(&mut self, now: Instant, out: &mut Actions) {
+        self.fail_what_nobody_ends(now, out);
         for v in 0..self.volumes.len() {
             if self.volumes[v].failing && !self.closings.is_empty() {
                 let errno = if self.is_permanent(v) { ENODEV } else { EIO };

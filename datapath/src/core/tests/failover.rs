@@ -269,3 +269,184 @@ fn a_recovered_daemon_reads_but_writes_nothing_until_its_predecessor_is_fenced()
     assert_eq!(b.issued().len(), 1);
     b.core.abandon();
 }
+
+fn write(b: &mut Bench, lba: u64, cookie: u64, failfast: bool) {
+    b.tell(Input::Submit(Request {
+        volume: VOLUME,
+        op: Op::Write,
+        lba,
+        blocks: 8,
+        fua: false,
+        failfast,
+        buf: BufId(cookie as u32),
+        cookie,
+    }));
+}
+
+const FAILED: Outcome = Outcome::Errno(verdict::EIO);
+
+#[test]
+fn a_held_write_that_may_not_wait_fails_where_the_array_proves_nothing() {
+    let mut c = config(2);
+    c.array_confirms = false;
+    let mut b = Bench::up(c);
+    write(&mut b, 0, 1, true);
+    write(&mut b, 64, 2, false);
+    let (path, ..) = b.issued()[0];
+    b.brk(1 - path);
+    b.brk(path);
+    // The one that may wait does.
+    assert_eq!(b.completed(), [(1, FAILED)]);
+    b.bring_down_and_up(0);
+    b.said.clear();
+    // What it may still do bars those that may wait, and fails those that may not.
+    write(&mut b, 4, 3, false);
+    write(&mut b, 4, 4, true);
+    assert_eq!(b.completed(), [(4, FAILED)]);
+    write(&mut b, 128, 5, true);
+    let other = b.issued();
+    assert_eq!(other.len(), 1);
+    b.done(0, other[0].1, Status::Ok);
+    b.pass_answering(MS(10), Duration::from_secs(12), &[0]);
+    let mut issued: Vec<u64> = b.issued().iter().map(|i| i.2).collect();
+    issued.sort_unstable();
+    assert_eq!(issued, [4, 64], "neither is sent before the quiesce time");
+    b.core.abandon();
+}
+
+#[test]
+fn a_held_write_that_may_not_wait_is_given_the_time_that_a_confirmation_takes() {
+    for confirmed in [true, false] {
+        let mut b = Bench::up(config(2));
+        write(&mut b, 0, 1, true);
+        let (path, ..) = b.issued()[0];
+        let epoch = b.epoch(path);
+        b.brk(path);
+        b.pass(MS(49));
+        assert_eq!(b.completed(), []);
+        if confirmed {
+            let path = PathId(path);
+            b.tell(Input::FenceConfirmed { path, epoch });
+            assert_eq!(b.issued().len(), 1);
+        } else {
+            b.pass(MS(1));
+            assert_eq!(b.completed(), [(1, FAILED)]);
+        }
+        b.core.abandon();
+    }
+}
+
+#[test]
+fn a_held_write_that_may_not_wait_fails_with_the_last_path() {
+    let mut b = Bench::up(config(2));
+    write(&mut b, 0, 1, true);
+    let (path, ..) = b.issued()[0];
+    b.brk(path);
+    assert_eq!(b.completed(), []);
+    b.brk(1 - path);
+    assert_eq!(b.completed(), [(1, FAILED)]);
+    assert!(b.events().contains(&Event::NoPathFailed {
+        volume: VOLUME,
+        failed: 1
+    }));
+}
+
+#[test]
+fn siblings_note_the_range_before_a_write_that_may_not_wait_fails() {
+    let mut c = config(2);
+    c.array_confirms = false;
+    c.shards = 2;
+    let mut b = Bench::up(c);
+    write(&mut b, 0, 1, true);
+    let (path, ..) = b.issued()[0];
+    b.brk(path);
+    assert_eq!(b.completed(), []);
+    let told = b.said.iter().find_map(|a| match a {
+        Action::Peer(PeerMessage::InDoubt { ticket, .. }) => Some(*ticket),
+        _ => None,
+    });
+    let ticket = told.expect("the siblings are told");
+    b.tell(Input::Peer(PeerMessage::DoubtNoted {
+        shard: 0,
+        ticket,
+        overlaps: false,
+    }));
+    assert_eq!(b.completed(), [(1, FAILED)]);
+}
+
+#[test]
+fn a_command_given_up_alone_is_not_waited_for_by_a_write_that_may_not() {
+    let mut c = config(2);
+    c.array_confirms = false;
+    c.quiesce = Duration::MAX;
+    let mut b = Bench::up(c);
+    write(&mut b, 0, 1, true);
+    let (stuck, ..) = b.issued()[0];
+    for n in 0..560 {
+        b.pass_answering(MS(10), MS(10), &[0, 1]);
+        if b.completed().contains(&(1, FAILED)) {
+            assert!(n > 490, "not before the hard limit: {n}");
+            assert!(b.core.stands(stuck, b.epoch(stuck)));
+            return;
+        }
+        b.submit(Op::Read, n, 1, 10 + n);
+        for (path, ticket, ..) in b.issued() {
+            b.done(path, ticket, Status::Ok);
+        }
+    }
+    panic!("it waits");
+}
+
+#[test]
+fn a_path_that_cannot_carry_a_fence_is_not_asked_twice_and_the_next_is_asked_at_once() {
+    let mut b = Bench::up(config(4));
+    write(&mut b, 0, 1, false);
+    let (path, ..) = b.issued()[0];
+    let epoch = b.epoch(path);
+    b.brk(path);
+    let mut asked = vec![b.fences()[0].0];
+    let refuse = Input::FenceFailed {
+        path: PathId(path),
+        epoch,
+    };
+    let refused = |b: &mut Bench| {
+        b.said.clear();
+        b.tell(refuse);
+        b.fences().iter().map(|f| f.0).collect::<Vec<u16>>()
+    };
+    for _ in 0..2 {
+        let next = refused(&mut b);
+        assert_eq!(next.len(), 1, "at once");
+        asked.extend(next);
+    }
+    asked.sort_unstable();
+    let others: Vec<u16> = (0..4).filter(|p| *p != path).collect();
+    assert_eq!(asked, others);
+    // All have refused: no haste, however often they say so.
+    for _ in 0..5 {
+        assert_eq!(refused(&mut b), []);
+    }
+    b.pass(MS(49));
+    assert_eq!(b.fences(), []);
+    b.pass(MS(1));
+    assert_eq!(b.fences().len(), 1, "asked again a moment later");
+    // And a round as before.
+    assert_eq!((refused(&mut b).len(), refused(&mut b).len()), (1, 1));
+    assert_eq!(refused(&mut b), []);
+    b.core.abandon();
+}
+
+#[test]
+fn what_may_not_wait_fails_when_every_path_has_refused_the_fence() {
+    let mut b = Bench::up(config(3));
+    write(&mut b, 0, 1, true);
+    let (path, ..) = b.issued()[0];
+    let epoch = b.epoch(path);
+    b.brk(path);
+    let path = PathId(path);
+    b.tell(Input::FenceFailed { path, epoch });
+    assert_eq!(b.completed(), []);
+    b.tell(Input::FenceFailed { path, epoch });
+    assert_eq!(b.completed(), [(1, FAILED)]);
+    b.core.abandon();
+}
