@@ -97,6 +97,18 @@ pub struct Shard {
     out: Actions,
 }
 
+/// What the kernel cannot send without waiting goes to threads of the ring's, of which it allows four for each CPU: every flush, write-zeroes, and
+/// whatever a device has no room for. Those of one stuck path must not hold up what the other paths would serve, so there may be one for each request
+/// (`depth`); they are made when they are needed.
+fn allow_workers(ring: &IoUring, depth: u32) {
+    let mut most = [depth.max(64), 0];
+    if let Err(e) = ring.submitter().register_iowq_max_workers(&mut most) {
+        tracing::warn!(
+            "the ring has as many threads as the kernel likes ({e}): some flushes that are stuck on one path may hold up others"
+        );
+    }
+}
+
 impl Shard {
     /// On the thread that will run it: the ring belongs to it. Every queue has asked for requests when this is done.
     pub fn new(parts: Parts) -> io::Result<Shard> {
@@ -108,6 +120,7 @@ impl Shard {
             .setup_single_issuer()
             .setup_defer_taskrun()
             .build(entries)?;
+        allow_workers(&ring, depth);
         let mut shard = Shard {
             ring,
             volumes: parts.volumes,
