@@ -16,7 +16,9 @@ use crate::shard::{
 use crate::untold;
 use datapath::core::{Board, Core, Input};
 use protocol::{Instant, PathId};
+use std::fmt::Display;
 use std::io;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::sync::mpsc::{self, Sender};
 use std::thread::JoinHandle;
@@ -122,14 +124,14 @@ pub fn spawn(
                 let done = match Shard::new(parts).map_err(system("making a shard")) {
                     Ok(shard) => {
                         let _ = tell.send(Ok(tid));
-                        shard.run().map_err(system("running a shard"))
+                        Ok(or_end(|| shard.run(), end_as_if_killed))
                     }
                     Err(e) => {
                         let _ = tell.send(Err(e));
                         Ok(Vec::new())
                     }
                 };
-                // The end of a shard is the end of the daemon, whatever the cause.
+                // The end of a shard is the end of the daemon.
                 let _ = words.send(Word::Ended(generation));
                 done
             })
@@ -149,6 +151,24 @@ pub fn spawn(
         });
     }
     Ok((running, keeper))
+}
+
+/// What comes of a shard, or `end` with the reason why it cannot go on.
+fn or_end<T, E: Display>(run: impl FnOnce() -> Result<T, E>, end: impl FnOnce(&str) -> T) -> T {
+    match panic::catch_unwind(AssertUnwindSafe(run)) {
+        Ok(Ok(done)) => done,
+        Ok(Err(e)) => end(&e.to_string()),
+        Err(_) => end("a defect"),
+    }
+}
+
+/// Nobody would serve the shard's queues, and an orderly end would take the devices from programs that use them. So this is an end as by
+/// `kill -9`: they stay, their I/O waits, and the next daemon takes them over.
+fn end_as_if_killed<T>(why: &str) -> T {
+    tracing::error!(
+        "a shard cannot go on: {why}. The daemon ends at once; the devices stay and their I/O waits, `mpio serve` takes them over"
+    );
+    std::process::exit(1);
 }
 
 /// What one shard needs of each volume; made before its thread, so that what fails says which volume it was.
@@ -201,4 +221,17 @@ fn served(
         });
     }
     Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shard_that_cannot_go_on_ends_all() {
+        let why = |run: fn() -> Result<String, &'static str>| or_end(run, str::to_string);
+        assert_eq!(why(|| Ok("done".into())), "done");
+        assert_eq!(why(|| Err("its ring is gone")), "its ring is gone");
+        assert_eq!(why(|| panic!("on purpose")), "a defect");
+    }
 }
