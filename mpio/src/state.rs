@@ -44,7 +44,18 @@ pub enum StateError {
 
 /// Beside the socket: one daemon, one socket, one state.
 pub fn file(socket: &Path) -> PathBuf {
-    socket.with_extension("state.json")
+    beside(socket, "state.json")
+}
+
+/// `/run/mpio.sock` becomes `/run/mpio.NAME`; one that is called otherwise keeps its extension, so that `mpio.a` and `mpio.b` have two.
+pub fn beside(socket: &Path, name: &str) -> PathBuf {
+    if socket.extension().is_some_and(|e| e == "sock") {
+        return socket.with_extension(name);
+    }
+    let mut all = socket.as_os_str().to_owned();
+    all.push(".");
+    all.push(name);
+    all.into()
 }
 
 impl State {
@@ -122,6 +133,14 @@ mod tests {
         state.write(&file).unwrap();
         assert_eq!(State::read(&file).unwrap(), State::default());
         assert_eq!(state.of("db").unwrap().generation, 3);
+    }
+
+    #[test]
+    fn each_socket_has_a_state_of_its_own() {
+        let of = |socket: &str| file(Path::new(socket)).display().to_string();
+        assert_eq!(of("/run/mpio.sock"), "/run/mpio.state.json");
+        assert_eq!(of("/run/mpio.a"), "/run/mpio.a.state.json");
+        assert_eq!(of("/run/mpio"), "/run/mpio.state.json");
     }
 
     #[test]

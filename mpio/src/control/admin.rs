@@ -4,11 +4,13 @@
 
 use super::Control;
 use super::protocol::{Answer, Refusal, Request, Wish, refused};
+use super::sockets;
 use super::trace::say;
 use super::view::View;
 use crate::device;
 use crate::handover::{Asked, Word};
 use crate::plane::PlaneError;
+use crate::state;
 use datapath::core::Input;
 use datapath::core::path::Admin as PathAdmin;
 use protocol::{PathId, VolumeId};
@@ -69,15 +71,12 @@ impl Admin {
 
     /// One that stands beside the socket of a daemon that serves, until it takes its place (`publish`).
     pub fn beside(socket: &Path) -> Result<Admin, AdminError> {
-        Admin::stand(&socket.with_extension("next"))
+        Admin::stand(&state::beside(socket, "next"))
     }
 
     fn stand(file: &Path) -> Result<Admin, AdminError> {
         let bind = || {
-            match std::fs::remove_file(file) {
-                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-                _ => {}
-            }
+            sockets::make_room(file)?;
             let listener = std::os::unix::net::UnixListener::bind(file)?;
             std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600))?;
             listener.set_nonblocking(true)?;

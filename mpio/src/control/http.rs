@@ -2,7 +2,7 @@
 //! left after a moment.
 #![forbid(unsafe_code)]
 
-use super::{Control, metrics};
+use super::{Control, metrics, sockets};
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
@@ -72,10 +72,7 @@ pub fn bind(listen: &Listen) -> io::Result<Bound> {
             if taken {
                 return Err(io::ErrorKind::AddrInUse.into());
             }
-            match std::fs::remove_file(path) {
-                Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-                _ => {}
-            }
+            sockets::make_room(path)?;
             let socket = std::os::unix::net::UnixListener::bind(path)?;
             socket.set_nonblocking(true)?;
             Ok(Bound::Unix(socket))

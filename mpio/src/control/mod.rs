@@ -18,6 +18,7 @@ pub mod process;
 pub mod protocol;
 pub mod recover;
 pub mod register;
+pub mod sockets;
 pub mod status;
 pub mod timers;
 pub mod trace;
