@@ -46,8 +46,10 @@ pub enum Attention {
     Capacity,
     /// The access states of its ports are.
     Access,
-    /// Who it is may be.
+    /// Who it is may be. The kernel does not look by itself.
     Inquiry,
+    /// The array's units may lead elsewhere now; told once, by one of them.
+    Units,
 }
 
 impl Uevent {
@@ -80,6 +82,7 @@ impl Uevent {
                     "CAPACITY_DATA_HAS_CHANGED" => Attention::Capacity,
                     "ASYMMETRIC_ACCESS_STATE_CHANGED" => Attention::Access,
                     "INQUIRY_DATA_HAS_CHANGED" => Attention::Inquiry,
+                    "REPORTED_LUNS_DATA_HAS_CHANGED" => Attention::Units,
                     _ => return None,
                 };
                 let folder = path.to_string();

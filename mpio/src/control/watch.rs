@@ -96,14 +96,18 @@ impl Watch {
                     }
                 }
             }
+            Uevent::Attention {
+                what: Attention::Units,
+                ..
+            } => devices.notice(None, Notice::Size),
             Uevent::Attention { what, folder } => {
                 let sys = self.root.join("sys").join(folder.trim_start_matches('/'));
                 let block = Folder::new(sys).below("block");
                 for name in block.names() {
                     let notice = match what {
-                        Attention::Capacity => Notice::Size,
                         Attention::Access => Notice::Access,
-                        Attention::Inquiry => Notice::Look,
+                        // The kernel remembers both, and asks anew when it is told to.
+                        Attention::Capacity | Attention::Inquiry | Attention::Units => Notice::Size,
                     };
                     if let Some(number) = block.below(&name).device_number() {
                         devices.notice(Some(number), notice);
@@ -216,7 +220,12 @@ mod tests {
         watch.heard(&told(Change::Changed, "sdb", (8, 16)));
         let folder = "/devices/host0/target0:0:0/0:0:0:0";
         host.write(&format!("sys{folder}/block/sdc/dev"), "8:32\n");
-        for what in [Attention::Capacity, Attention::Access, Attention::Inquiry] {
+        for what in [
+            Attention::Capacity,
+            Attention::Access,
+            Attention::Inquiry,
+            Attention::Units,
+        ] {
             let folder = folder.into();
             watch.heard(&Uevent::Attention { what, folder });
         }
@@ -228,7 +237,8 @@ mod tests {
                 notice((8, 16), Notice::Look),
                 notice((8, 32), Notice::Size),
                 notice((8, 32), Notice::Access),
-                notice((8, 32), Notice::Look),
+                notice((8, 32), Notice::Size),
+                Asked::Notice(None, Notice::Size),
             ]
         );
     }
