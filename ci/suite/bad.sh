@@ -72,3 +72,21 @@ kill -9 $daemon
 wait $daemon 2>/dev/null
 check bad-recovered "the daemon is not ready" start 400
 wait $f && ok bad-stopped-verify || fail bad-stopped-verify "$(why stopped)"
+
+# Killed while it stops: what it had stopped already, and cannot be recovered, is in nobody's way.
+for _ in 1 2 3 4 5 6; do
+    mpio stop --no-wait --socket $socket >/dev/null
+    while [ -e "$dev" ]; do :; done
+    kill -9 $daemon
+    wait $daemon 2>/dev/null
+    halfway=$(ls -d /dev/ublkc* 2>/dev/null)
+    check bad-started-again "the daemon is not ready" start
+    [ -n "$halfway" ] && break
+done
+if [ -n "$halfway" ]; then
+    [ "$(ls -d /dev/ublkb* /dev/ublkc* | wc -l)" = 4 ] && ok bad-killed-while-it-stops || fail bad-killed-while-it-stops "$(ls -d /dev/ublkb* /dev/ublkc*)"
+else
+    skip bad-killed-while-it-stops "no kill came in between"
+fi
+dev=$(device_of db)
+log=$(device_of log)

@@ -231,6 +231,15 @@ impl Front {
     }
 }
 
+/// The device is there, of this shape, and nobody can use or recover it: it was never started, or was stopped already.
+pub fn is_unstarted(id: i32, queues: u16, depth: u16) -> bool {
+    let is = |info: sys::ublksrv_ctrl_dev_info| {
+        let shape = (info.nr_hw_queues, info.queue_depth);
+        u32::from(info.state) == sys::UBLK_S_DEV_DEAD && shape == (queues, depth)
+    };
+    UblkCtrl::new_simple(id).is_ok_and(|ctrl| is(ctrl.dev_info()))
+}
+
 /// Takes away a device that a dead daemon left: what waits on it fails.
 pub fn give_up(id: i32) -> Result<(), FrontError> {
     let old = UblkCtrl::new_simple(id).map_err(failed("finding the device that is left"))?;

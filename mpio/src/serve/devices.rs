@@ -4,8 +4,11 @@
 use super::crew::Running;
 use super::plan::{Plan, Ready};
 use super::{ServeError, system};
-use crate::front::{Front, FrontError, Wanted};
+use crate::front::{self, Front, FrontError, Wanted};
+use crate::state::{Left, State};
+use crate::untold;
 use std::io;
+use std::path::Path;
 
 fn of(volume: &str) -> impl Fn(FrontError) -> ServeError {
     let volume = volume.to_string();
@@ -13,6 +16,25 @@ fn of(volume: &str) -> impl Fn(FrontError) -> ServeError {
         volume: volume.clone(),
         source,
     }
+}
+
+/// Devices of a daemon that was killed before it had started them, or after it had stopped them: no program waits for one, and the kernel would not
+/// let them be recovered. Not while a daemon of this file lives.
+pub fn drop_unstarted(file: &Path) -> Result<(), ServeError> {
+    let mut state = State::read(file)?;
+    let is = |l: &Left| front::is_unstarted(l.id, l.queues, l.depth);
+    let (unstarted, kept): (Vec<_>, Vec<_>) = state.volumes.into_iter().partition(is);
+    if unstarted.is_empty() {
+        return Ok(());
+    }
+    for left in &unstarted {
+        let id = left.id;
+        tracing::warn!("/dev/ublkc{id} of a daemon before this one was not in use: it is deleted");
+        front::give_up(id).map_err(of(&left.name))?;
+        let _ = std::fs::remove_file(untold::file(file, &left.name));
+    }
+    state.volumes = kept;
+    Ok(state.write(file)?)
 }
 
 /// One for each volume: none, where one fails; what is to be recovered stays for the next attempt.

@@ -36,6 +36,10 @@ pub enum ServeError {
     Front { volume: String, source: FrontError },
     #[error("volume \"{volume}\": {what}")]
     Volume { volume: String, what: String },
+    #[error(
+        "told to end before it had taken over what a daemon before it left: the devices stay and their I/O waits; `mpio serve` takes them over, `mpio recover` shows them"
+    )]
+    Stopped,
     #[error("{doing}: {source}")]
     System {
         doing: &'static str,
@@ -69,7 +73,9 @@ pub fn serve(config: &Config, take_over: bool) -> Result<(), ServeError> {
         (admin, ready, Some(predecessor))
     } else {
         let admin = Admin::bind(socket)?;
+        devices::drop_unstarted(&state_file)?;
         let before = Inherited::of_the_dead(&state_file)?;
+        signals.recovering(admin.file().filter(|_| !before.is_empty()));
         (admin, Ready::new(config, &before)?, None)
     };
     let mut predecessor = predecessor;
@@ -77,6 +83,10 @@ pub fn serve(config: &Config, take_over: bool) -> Result<(), ServeError> {
     loop {
         let began = Instant::now();
         signals.recovering(admin.file().filter(|_| ready.inherits()));
+        // From here on a signal ends it at once; this is for one that came before.
+        if ready.inherits() && is_told_to_stop(&hear) {
+            return Err(ServeError::Stopped);
+        }
         let generation = Generation::begin(config, ready, &admin, &state_file, &words, number)?;
         if let Some(other) = predecessor.take() {
             tracing::info!("taken over after {} ms", began.elapsed().as_millis());
@@ -128,6 +138,11 @@ fn attend(hear: &Receiver<Word>, generation: &Generation, number: u32) -> Option
     }
 }
 
+/// Nothing else is said before a generation serves, but by those that have ended.
+fn is_told_to_stop(hear: &Receiver<Word>) -> bool {
+    hear.try_iter().any(|word| matches!(word, Word::Stop))
+}
+
 /// Why a successor cannot have the volumes.
 fn refusal(asked: &Asked, generation: &Generation) -> Option<String> {
     if asked.protocol != PROTOCOL {
@@ -151,4 +166,19 @@ fn take(config: &Config) -> Result<(Admin, Ready, TakeOver), ServeError> {
     let (other, handed) = TakeOver::ask(socket, volumes)?;
     let ready = ready.again(config, &Inherited::of_the_living(handed))?;
     Ok((admin, ready, other))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_to_stop_is_not_forgotten_on_the_way() {
+        let (words, hear) = mpsc::channel();
+        assert!(!is_told_to_stop(&hear));
+        words.send(Word::Ended(0)).unwrap();
+        assert!(!is_told_to_stop(&hear));
+        words.send(Word::Stop).unwrap();
+        assert!(is_told_to_stop(&hear));
+    }
 }
