@@ -93,6 +93,13 @@ pub enum DeviceError {
     Sysfs { path: PathBuf, file: PathBuf },
 }
 
+impl DeviceError {
+    /// There is no such device, now.
+    pub fn is_absent(&self) -> bool {
+        matches!(self, DeviceError::Open { source, .. } if source.kind() == std::io::ErrorKind::NotFound)
+    }
+}
+
 impl Device {
     pub fn look(path: &Path) -> Result<Device, DeviceError> {
         let real = std::fs::canonicalize(path).map_err(|source| DeviceError::Open {
@@ -133,6 +140,19 @@ pub fn address(path: &Path) -> Option<PathBuf> {
     let device = Folder::of_block(&real).below("device").real()?;
     let scsi = Path::new("/sys/bus/scsi/devices").join(device.name()?);
     scsi.exists().then_some(scsi)
+}
+
+/// The folder of the bus's device that a block device belongs to. It is there until the kernel has nothing of the block device's out any more:
+/// `device_del` takes it away after the driver has let go, which waits for every command.
+pub fn folder(path: &Path) -> Option<PathBuf> {
+    let real = std::fs::canonicalize(path).ok()?;
+    std::fs::canonicalize(Folder::of_block(&real).at("device")).ok()
+}
+
+/// The place on the bus that such a folder stands for, of SCSI.
+pub fn address_of(folder: &Path) -> Option<PathBuf> {
+    let name = folder.file_name()?.to_str()?;
+    (name.matches(':').count() == 3).then(|| Path::new("/sys/bus/scsi/devices").join(name))
 }
 
 /// The device that sits there now.

@@ -3,7 +3,7 @@
 #![forbid(unsafe_code)]
 
 use crate::config::NO_IDENTITY;
-use crate::device::{Device, DeviceError};
+use crate::device::{self, Device, DeviceError};
 use crate::front::{self, FrontError};
 use crate::shard::{Keeper, Message, Outbox, Standing, Want};
 use crate::state::{State, StateError};
@@ -34,7 +34,7 @@ pub trait Devices: Send + Sync {
 pub enum Notice {
     /// Whether it is there, who it is, how large the kernel knows it to be.
     Look,
-    /// How large the array says that it is: the kernel has to ask.
+    /// How large the array says that it is, and who: the kernel has to ask.
     Size,
     /// Its access states.
     Access,
@@ -177,8 +177,11 @@ impl Devices for Plane {
             device: device.into(),
         })?;
         let left = &mut state.volumes[usize::from(volume)];
-        if !left.paths.iter().any(|p| p == device) {
+        let folder = device::folder(device);
+        if !left.paths.iter().any(|p| p == device) || left.folders.get(device) != folder.as_ref() {
+            left.paths.retain(|p| p != device);
             left.paths.push(device.into());
+            left.folders.extend(folder.map(|f| (device.into(), f)));
             state.write(&self.file)?;
         }
         self.tell(|| Message::AddPath { volume, path });

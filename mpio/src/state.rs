@@ -4,6 +4,7 @@
 
 use crate::front::Copy;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -27,6 +28,10 @@ pub struct Left {
     pub copy: Copy,
     pub bytes: u64,
     pub paths: Vec<PathBuf>,
+    /// Where each path's device sat (`device::folder`), as far as is known: a device may have another name, and a name another device, when the
+    /// successor looks.
+    #[serde(default)]
+    pub folders: BTreeMap<PathBuf, PathBuf>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -115,6 +120,7 @@ pub fn left(id: i32) -> Left {
         copy: Copy::User,
         bytes: 1 << 30,
         paths: vec!["/dev/sda".into()],
+        folders: BTreeMap::new(),
     }
 }
 

@@ -122,6 +122,7 @@ mod tests {
             copy: crate::front::Copy::Copy,
             bytes: 1 << 30,
             paths: vec!["/dev/sda".into(), "/dev/sdb".into()],
+            folders: Default::default(),
         };
         insta::assert_snapshot!(text(std::slice::from_ref(&left), false, socket, false));
         let json = text(&[left], true, socket, true);

@@ -85,6 +85,11 @@ pub fn spawn(
             keeper.exclusive(at as u16, u64::from(largest));
         }
     }
+    for (volume, p) in (0..).zip(&plans) {
+        for (path, address) in p.addresses() {
+            keeper.sits(volume, path, &address);
+        }
+    }
     let began = std::time::Instant::now();
     let mut all = Vec::new();
     for ((shard, inbox), buffers) in inboxes.into_iter().enumerate().zip(buffers) {

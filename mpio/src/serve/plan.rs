@@ -40,6 +40,8 @@ pub struct Plan {
     pub name: String,
     pub depth: u16,
     pub devices: Vec<Device>,
+    /// Paths whose device is not there now, behind those of `devices`.
+    pub absent: Vec<Absent>,
     /// Its units may be reset, after so long.
     pub reset_after: Option<Duration>,
     /// They were found by the identity, as later ones are.
@@ -61,6 +63,14 @@ pub struct Plan {
     /// By shard: that daemon was told of a failed flush, and told nobody.
     pub untold: Vec<bool>,
     pub operator: Vec<(u16, Wish)>,
+}
+
+/// A path of the configuration, or of a dead daemon, without a device: used when it comes.
+#[derive(Clone, Debug)]
+pub struct Absent {
+    pub path: PathBuf,
+    /// Where the dead daemon had it (`Left::folders`).
+    pub folder: Option<PathBuf>,
 }
 
 /// What the daemon before this one left of a volume.
@@ -99,6 +109,28 @@ impl Inherited {
     }
 }
 
+/// What a path of a dead daemon is now.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Fears {
+    /// The path at this place, which an exclusive open proves free.
+    Place(usize),
+    /// Its device is gone, with all that was under way.
+    Nothing,
+    /// It is somewhere, and no path.
+    Unknown,
+}
+
+/// What sysfs says; tests say something else.
+struct At {
+    folder: fn(&Path) -> Option<PathBuf>,
+    exists: fn(&Path) -> bool,
+}
+
+const HERE: At = At {
+    folder: device::folder,
+    exists: Path::exists,
+};
+
 /// Epochs of one daemon's associations; each generation has a range of its own.
 const EPOCHS: u32 = 1 << 16;
 
@@ -109,12 +141,27 @@ impl Plan {
 
     /// The paths there are, and places for more.
     pub fn places(&self) -> usize {
-        (self.devices.len() + PLACES).min(dp::PATHS_MAX)
+        (self.used() + PLACES).min(dp::PATHS_MAX)
+    }
+
+    fn used(&self) -> usize {
+        self.devices.len() + self.absent.len()
+    }
+
+    /// Where devices sit that the dead daemon had under another name, by their places.
+    pub fn addresses(&self) -> Vec<(u16, PathBuf)> {
+        let absent = (self.devices.len() as u16..).zip(&self.absent);
+        let address = |a: &Absent| device::address_of(a.folder.as_deref()?);
+        absent
+            .filter_map(|(place, a)| Some((place, address(a)?)))
+            .collect()
     }
 
     /// The device of each place.
     pub fn names(&self) -> Vec<Option<PathBuf>> {
-        let mut names: Vec<_> = self.devices.iter().map(|d| Some(d.path.clone())).collect();
+        let devices = self.devices.iter().map(|d| &d.path);
+        let all = devices.chain(self.absent.iter().map(|a| &a.path));
+        let mut names: Vec<_> = all.cloned().map(Some).collect();
         names.resize(self.places(), None);
         names
     }
@@ -136,7 +183,31 @@ impl Plan {
             buffer_bytes: self.buffer_bytes.unwrap_or(shape.buffer_bytes),
             copy: self.copy,
             bytes: self.bytes,
-            paths: self.devices.iter().map(|d| d.path.clone()).collect(),
+            paths: self.names().into_iter().flatten().collect(),
+            folders: {
+                let folder = |d: &Device| Some((d.path.clone(), device::folder(&d.path)?));
+                let absent = |a: &Absent| Some((a.path.clone(), a.folder.clone()?));
+                let devices = self.devices.iter().filter_map(folder);
+                devices
+                    .chain(self.absent.iter().filter_map(absent))
+                    .collect()
+            },
+        }
+    }
+
+    /// Where something that the dead daemon sent to this path may still be under way.
+    fn fears(&self, path: &Path, folder: Option<&PathBuf>, at: &At) -> Fears {
+        let named = self.devices.iter().position(|d| d.path == path);
+        let absent = self.absent.iter().position(|a| a.path == path);
+        let absent = absent.map(|i| self.devices.len() + i);
+        let Some(folder) = folder else {
+            return named.or(absent).map_or(Fears::Unknown, Fears::Place);
+        };
+        let sits = |d: &Device| (at.folder)(&d.path).as_ref() == Some(folder);
+        match self.devices.iter().position(sits) {
+            Some(place) => Fears::Place(place),
+            None if !(at.exists)(folder) => Fears::Nothing,
+            None => absent.map_or(Fears::Unknown, Fears::Place),
         }
     }
 
@@ -163,14 +234,23 @@ impl Plan {
                 left.bytes, self.bytes
             ));
         }
-        let place = |p: &PathBuf| self.devices.iter().position(|d| d.path == *p);
-        let has = |p: &PathBuf| place(p).is_some();
-        let feared = inherited.feared.as_ref().unwrap_or(&left.paths);
-        if let Some(missing) = feared.iter().find(|p| !has(p)) {
-            return wrong(format!(
-                "{device} had the path {}, which is not configured: nothing proves that its writes are over",
-                missing.display()
-            ));
+        let named = |p: &PathBuf| self.names().iter().position(|n| n.as_ref() == Some(p));
+        let of_the_dead = inherited.feared.is_none();
+        let mut feared = Vec::new();
+        for path in inherited.feared.as_ref().unwrap_or(&left.paths) {
+            match self.fears(path, left.folders.get(path), &HERE) {
+                Fears::Place(place) => feared.push(place as u16),
+                Fears::Nothing => tracing::info!(
+                    "{volume}: {} of the daemon before is gone, with all that was under way on it",
+                    path.display()
+                ),
+                Fears::Unknown => {
+                    return wrong(format!(
+                        "{device} had the path {}, which is not configured, or another device now: nothing proves that its writes are over",
+                        path.display()
+                    ));
+                }
+            }
         }
         if left.generation + 1 >= u32::MAX / EPOCHS {
             return wrong(format!(
@@ -178,13 +258,14 @@ impl Plan {
                 left.generation
             ));
         }
-        let all = 0..self.devices.len() as u16;
-        let feared = match &inherited.feared {
-            None => all.collect(),
-            Some(some) => some.iter().filter_map(place).map(|i| i as u16).collect(),
-        };
+        if of_the_dead {
+            // Whatever it may have opened beside those that it has written down.
+            feared.extend(0..self.devices.len() as u16);
+        }
+        feared.sort_unstable();
+        feared.dedup();
         let operator = inherited.operator.iter();
-        let operator = operator.filter_map(|(p, wish)| Some((place(p)? as u16, *wish)));
+        let operator = operator.filter_map(|(p, wish)| Some((named(p)? as u16, *wish)));
         Ok(Plan {
             operator: operator.collect(),
             untold: inherited.untold.clone(),
@@ -202,17 +283,47 @@ impl Plan {
 }
 
 pub fn plan(v: &config::Volume) -> Result<Plan, ServeError> {
+    let (mut devices, mut absent) = (Vec::new(), Vec::new());
+    for p in &v.paths {
+        match Device::look(p) {
+            Ok(device) => devices.push(device),
+            Err(e) if e.is_absent() => absent.push(Absent {
+                path: p.clone(),
+                folder: None,
+            }),
+            Err(source) => {
+                return Err(ServeError::Device {
+                    volume: v.name.clone(),
+                    source,
+                });
+            }
+        }
+    }
+    made(v, devices, absent)
+}
+
+/// From what was found of the volume's paths.
+fn made(v: &config::Volume, devices: Vec<Device>, absent: Vec<Absent>) -> Result<Plan, ServeError> {
     let wrong = |what: String| ServeError::Volume {
         volume: v.name.clone(),
         what,
     };
-    let look = |p: &PathBuf| {
-        Device::look(p).map_err(|source| ServeError::Device {
-            volume: v.name.clone(),
-            source,
-        })
-    };
-    let devices = v.paths.iter().map(look).collect::<Result<Vec<_>, _>>()?;
+    let lost: Vec<_> = absent
+        .iter()
+        .map(|a| a.path.display().to_string())
+        .collect();
+    let lost = lost.join(", ");
+    if devices.is_empty() {
+        return Err(wrong(format!(
+            "none of its paths is there: no {lost}; with one of them it can be served"
+        )));
+    }
+    if !absent.is_empty() {
+        tracing::warn!(
+            "volume \"{}\": no {lost}: it is served over its other paths, and these are used when they come",
+            v.name
+        );
+    }
     let wwid = match (&v.identity, devices.iter().find_map(|d| d.wwid.clone())) {
         (Some(given), _) => given.clone(),
         (None, Some(shown)) => shown,
@@ -279,6 +390,7 @@ pub fn plan(v: &config::Volume) -> Result<Plan, ServeError> {
         untold: Vec::new(),
         operator: Vec::new(),
         devices,
+        absent,
     })
 }
 
@@ -425,7 +537,7 @@ pub fn core(
         }],
         paths: (0..plan.places())
             .map(|place| dp::PathConfig {
-                present: place < plan.devices.len(),
+                present: place < plan.used(),
                 distance: 10,
                 port: place as u16,
             })
@@ -501,11 +613,13 @@ fn plans(config: &Config, before: &[Inherited]) -> Result<Vec<Plan>, ServeError>
     let one = |v: &config::Volume| match before.iter().find(|i| i.left.name == v.name) {
         Some(inherited) => {
             let mut v = v.clone();
-            // Those that were added while the other daemon served.
-            let added = inherited.left.paths.iter().filter(|p| p.exists());
-            let added: Vec<_> = added.filter(|p| !v.paths.contains(p)).cloned().collect();
+            let added = added(&v.paths, &inherited.left, &HERE);
             v.paths.extend(added);
-            plan(&v)?.continuing(inherited)
+            let mut plan = plan(&v)?;
+            for a in &mut plan.absent {
+                a.folder = inherited.left.folders.get(&a.path).cloned();
+            }
+            plan.continuing(inherited)
         }
         None => plan(v),
     };
@@ -520,6 +634,21 @@ fn plans(config: &Config, before: &[Inherited]) -> Result<Vec<Plan>, ServeError>
     }
     choose_copy(config, &mut plans);
     Ok(plans)
+}
+
+/// Paths that the daemon before this one had beside those of the configuration: what is still there, under that name or at that place.
+fn added(configured: &[PathBuf], left: &Left, at: &At) -> Vec<PathBuf> {
+    let same = |p: &PathBuf| match left.folders.get(p) {
+        None => (at.exists)(p),
+        Some(folder) if (at.folder)(p).as_ref() == Some(folder) => true,
+        Some(folder) => {
+            let is_there = |c: &PathBuf| (at.folder)(c).as_ref() == Some(folder);
+            // Its name is free, so that it cannot be taken for another device's.
+            (at.exists)(folder) && !(at.exists)(p) && !configured.iter().any(is_there)
+        }
+    };
+    let new = left.paths.iter().filter(|p| !configured.contains(p));
+    new.filter(|p| same(p)).cloned().collect()
 }
 
 /// A device has many names (`/dev/disk/by-id`), and is a path of one volume, once.
@@ -564,6 +693,95 @@ pub fn free(plans: &[Plan]) -> Result<(), ServeError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// `sdb` has become `sdx`, `sdc` is gone, and `sdd` is another device now.
+    const MOVED: At = At {
+        folder: |path| {
+            let sits = match path.to_str()? {
+                "/dev/sda" => "/sys/a",
+                "/dev/sdx" => "/sys/b",
+                "/dev/sdd" => "/sys/e",
+                _ => return None,
+            };
+            Some(sits.into())
+        },
+        exists: |path| {
+            let gone = ["/sys/c", "/dev/sdb", "/dev/sdc", "/dev/sdz"];
+            !gone.iter().any(|g| path == Path::new(g))
+        },
+    };
+
+    fn left(paths: &[&str]) -> Left {
+        let folder = |p: &&str| (PathBuf::from(p), p.replace("/dev/sd", "/sys/").into());
+        Left {
+            paths: paths.iter().map(PathBuf::from).collect(),
+            folders: paths.iter().map(folder).collect(),
+            ..crate::state::left(1)
+        }
+    }
+
+    fn planned(devices: &[&str], absent: &[&str]) -> Plan {
+        let device = |path: &&str| Device {
+            path: path.into(),
+            bytes: 1 << 30,
+            limits: Limits::memory(512),
+            wwid: Some("naa.5".into()),
+        };
+        let lost = |path: &&str| Absent {
+            path: path.into(),
+            folder: None,
+        };
+        let v: config::Volume = toml::from_str("name = \"db\"\nidentity = \"naa.5\"").unwrap();
+        let devices: Vec<_> = devices.iter().map(device).collect();
+        let absent = absent.iter().map(lost).collect();
+        made(&v, devices, absent).unwrap()
+    }
+
+    #[test]
+    fn a_dead_daemons_path_is_where_its_device_is_now() {
+        let p = planned(&["/dev/sda", "/dev/sdx", "/dev/sdd"], &["/dev/sdz"]);
+        let left = left(&["/dev/sda", "/dev/sdb", "/dev/sdc", "/dev/sdd", "/dev/sdz"]);
+        let fears = |path: &str| {
+            let path = Path::new(path);
+            p.fears(path, left.folders.get(path), &MOVED)
+        };
+        assert_eq!(fears("/dev/sda"), Fears::Place(0));
+        assert_eq!(fears("/dev/sdb"), Fears::Place(1), "under another name");
+        assert_eq!(fears("/dev/sdc"), Fears::Nothing, "gone with all of it");
+        assert_eq!(fears("/dev/sdd"), Fears::Unknown, "not what it was");
+        assert_eq!(fears("/dev/sdz"), Fears::Place(3), "may come back");
+        // Nothing is known of where it sat: its name is all.
+        assert_eq!(
+            p.fears(Path::new("/dev/sdd"), None, &MOVED),
+            Fears::Place(2)
+        );
+        assert_eq!(p.fears(Path::new("/dev/sdq"), None, &MOVED), Fears::Unknown);
+        assert_eq!(p.places(), 8);
+        assert_eq!(p.names()[3], Some("/dev/sdz".into()));
+    }
+
+    #[test]
+    fn what_was_added_is_a_path_again_if_it_is_the_same() {
+        let left = left(&["/dev/sda", "/dev/sdb", "/dev/sdc", "/dev/sdd", "/dev/sdz"]);
+        let names = |configured: &[&str]| {
+            let configured: Vec<_> = configured.iter().map(PathBuf::from).collect();
+            added(&configured, &left, &MOVED)
+        };
+        let paths = |names: &[&str]| names.iter().map(PathBuf::from).collect::<Vec<_>>();
+        assert_eq!(names(&[]), paths(&["/dev/sda", "/dev/sdb", "/dev/sdz"]));
+        assert_eq!(names(&["/dev/sda", "/dev/sdx"]), paths(&["/dev/sdz"]));
+    }
+
+    #[test]
+    fn a_volume_needs_one_of_its_paths() {
+        let text = "name = \"db\"\npaths = [\"/dev/there-is-no-a\", \"/dev/there-is-no-b\"]";
+        let v: config::Volume = toml::from_str(text).unwrap();
+        let error = plan(&v).err().unwrap().to_string();
+        assert!(
+            error.contains("none of its paths is there: no /dev/there-is-no-a, /dev/there-is-no-b"),
+            "{error}"
+        );
+    }
 
     #[test]
     fn a_device_under_two_names_is_found_out() {

@@ -160,6 +160,14 @@ impl Keeper {
         }
     }
 
+    /// Where the device of a path sits that has not the name it had, or none. To be said before anything is opened.
+    pub fn sits(&self, volume: u16, path: u16, address: &Path) {
+        let mut inner = self.lock();
+        if let Some(at) = inner.find(volume, path) {
+            inner.slots[at].address = Some(address.into());
+        }
+    }
+
     /// The answer comes to the shard as `Message::Told`. Never blocks for longer than a look at a list.
     pub fn ask(self: &Arc<Self>, shard: u16, volume: u16, path: u16, want: Want) {
         let mut inner = self.lock();
