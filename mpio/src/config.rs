@@ -334,6 +334,13 @@ impl Config {
         {
             return Err(format!("daemon.shards = {n} (1 to {SHARDS_MAX})"));
         }
+        let socket = &self.daemon.socket;
+        if !socket.is_absolute() {
+            return Err(format!(
+                "daemon.socket = \"{}\": an absolute path, the same wherever the daemon and who asks it are started",
+                socket.display()
+            ));
+        }
         if self.datapath.hedge > 100 {
             return Err(
                 "datapath.hedge is a percentage of the I/Os: 0 (no read is sent twice) to 100"
@@ -342,16 +349,25 @@ impl Config {
         }
         let mut owners: BTreeMap<&Path, &str> = BTreeMap::new();
         let mut names: BTreeMap<&str, ()> = BTreeMap::new();
+        let mut identities: BTreeMap<&str, &str> = BTreeMap::new();
         for v in &self.volumes {
             let name = &v.name;
             let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
-            if name.is_empty() || !name.chars().all(plain) {
+            if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) {
                 return Err(format!(
-                    "volume \"{name}\": a name has letters, digits, '-', '_' and '.'"
+                    "volume \"{name}\": a name has letters, digits, '-', '_' and '.', which it does not begin with"
                 ));
             }
             if names.insert(name, ()).is_some() {
                 return Err(format!("volume \"{name}\" is there twice"));
+            }
+            if let Some(identity) = &v.identity
+                && !v.is_unverified()
+                && let Some(other) = identities.insert(identity, name)
+            {
+                return Err(format!(
+                    "\"{other}\" and \"{name}\" have one identity, \"{identity}\": a volume is served once"
+                ));
             }
             if v.finds_paths() && v.is_unverified() {
                 return Err(format!(
@@ -442,6 +458,18 @@ mod tests {
             (
                 "[[volume]]\nname = \"a b\"\npaths = [\"/dev/sda\"]\n".into(),
                 "a name has letters",
+            ),
+            (
+                "[[volume]]\nname = \"..\"\npaths = [\"/dev/sda\"]\n".into(),
+                "does not begin with",
+            ),
+            (
+                "[[volume]]\nname = \"a\"\nidentity = \"naa.5\"\n[[volume]]\nname = \"b\"\nidentity = \"naa.5\"\n".into(),
+                "have one identity",
+            ),
+            (
+                format!("[daemon]\nsocket = \"mpio.sock\"\n{volume}"),
+                "an absolute path",
             ),
             ("[[volume]]\nname = \"a\"\npaths = []\n".into(), "0 paths"),
             (

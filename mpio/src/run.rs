@@ -136,8 +136,9 @@ fn check_config(file: &Path, json: bool) -> Result<(), RunError> {
             let long = long.iter().map(|t| format!("long timer: {t}\n"));
             let long: String = long.collect();
             format!(
-                "{}: {volumes} volumes\n{}{long}",
+                "{}: {volumes} volume{}\n{}{long}",
                 file.display(),
+                if volumes == 1 { "" } else { "s" },
                 kernel.text()
             )
         }

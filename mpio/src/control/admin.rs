@@ -345,6 +345,11 @@ mod tests {
         let none = ask(&socket, &Request::Status).unwrap_err();
         assert!(none.to_string().contains("Start one with `mpio serve`"));
         assert_eq!(none.exit_code(), 4);
+        std::fs::write(&socket, "").unwrap();
+        let other = ask(&socket, &Request::Status).unwrap_err();
+        assert!(other.to_string().contains("no socket"), "{other}");
+        assert!(Admin::bind(&socket).is_err(), "it is somebody's");
+        std::fs::remove_file(&socket).unwrap();
         // What a dead daemon left behind is said to be so, and taken over.
         drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());
         let dead = ask(&socket, &Request::Status).unwrap_err();

@@ -3,7 +3,7 @@
 
 use super::protocol::{Answer, LINE_MAX, Refusal, Request};
 use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -25,6 +25,10 @@ pub enum ClientError {
         "{socket}: permission denied: the daemon belongs to uid {owner}; ask as that user or as root"
     )]
     Permission { socket: PathBuf, owner: String },
+    #[error(
+        "{socket}: this is no socket; --socket names the daemon's, as [daemon] socket in its configuration"
+    )]
+    NotSocket { socket: PathBuf },
     #[error("{socket}: {source}")]
     Talk { socket: PathBuf, source: io::Error },
     #[error("{socket}: the daemon has not answered for {PATIENCE:?}; is its process stopped?")]
@@ -43,6 +47,7 @@ impl ClientError {
     pub fn exit_code(&self) -> u8 {
         match self {
             ClientError::NoSocket { .. } | ClientError::Dead { .. } => 4,
+            ClientError::NotSocket { .. } => 2,
             ClientError::Refused {
                 kind: Refusal::Name | Refusal::Request,
                 ..
@@ -119,7 +124,9 @@ pub fn ask(socket: &Path, request: &Request) -> Result<Answer, ClientError> {
 
 fn cannot_connect(socket: &Path, e: io::Error) -> ClientError {
     let socket = socket.to_path_buf();
+    let other = std::fs::metadata(&socket).is_ok_and(|m| !m.file_type().is_socket());
     match e.kind() {
+        _ if other => ClientError::NotSocket { socket },
         ErrorKind::NotFound => ClientError::NoSocket { socket },
         ErrorKind::ConnectionRefused => ClientError::Dead { socket },
         ErrorKind::PermissionDenied => {
