@@ -29,8 +29,8 @@ if start 600; then
     verify first 3 $(device_of v0) --size=8m & a=$!
     verify last 3 $(device_of v59) --size=8m --offset=64m & b=$!
     wait $a && wait $b && ok sixty-volumes-verify || fail sixty-volumes-verify "$(why first) $(why last)"
-    # The flushes of sixty volumes that are stuck on two ports hold up no other one: each is sent again over another path after io_timeout (5 s), at
-    # most twice, and long before the kernel's timer ends it.
+    # The flushes of sixty volumes that are stuck on two ports hold up no other one: each is sent again over another path after io_timeout (5 s), and
+    # ends before the kernel's timer ends what is stuck.
     ports=$(for d in $(devices_of 0 | sed -n 2,3p); do host_of "$d"; done)
     swallow() { # COUNT of flushes on each device of the ports: 1 always, 0 no more
         for h in $ports; do for e in /sys/kernel/debug/scsi_debug/"$h":*/error; do echo "0 $1 0x35" >$e; done; done
@@ -47,8 +47,8 @@ if start 600; then
     took=$(($(uptime_ms) - began))
     stuck=$(mpio status --json --socket $socket | grep -o '"inflight":[0-9]*' | awk -F: '{ n += $2 } END { print n }')
     swallow 0
-    echo "figure sixty-volumes-flushes: sixty in $took ms beside two ports that swallow flushes, $stuck commands out at the end"
-    [ $failed_flushes = 0 ] && [ "$stuck" -gt 20 ] && [ $took -lt 20000 ] && ok sixty-volumes-flushes || fail sixty-volumes-flushes "$failed_flushes fail, see the figure"
+    echo "figure sixty-volumes-flushes: sixty in $took ms beside two ports that swallow flushes, $stuck commands out at the end, $(grep -c 'one command is not answered' /tmp/serve.err) given up alone"
+    [ $failed_flushes = 0 ] && [ "$stuck" -gt 20 ] && [ $took -lt 35000 ] && ok sixty-volumes-flushes || fail sixty-volumes-flushes "$failed_flushes fail, see the figure"
     ticks() { awk '{ print $14 + $15 }' /proc/$daemon/stat; }
     before=$(ticks)
     sleep 3

@@ -6,6 +6,7 @@ use crate::world::live::FaultState;
 use protocol::Instant;
 use serde::{Deserialize, Serialize};
 use std::io::{self, BufRead, BufReader, Write};
+use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -71,10 +72,10 @@ impl Control {
                 socket: socket.to_path_buf(),
             });
         }
-        // Of one that died.
-        match std::fs::remove_file(socket) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(fail(e)),
-            _ => {}
+        // Of one that died. Anything else that has the name stays, and is told by `bind`.
+        let is_socket = |m: std::fs::Metadata| m.file_type().is_socket();
+        if std::fs::symlink_metadata(socket).is_ok_and(is_socket) {
+            std::fs::remove_file(socket).map_err(fail)?;
         }
         let listener = UnixListener::bind(socket).map_err(fail)?;
         let (send, wishes) = channel();
@@ -187,6 +188,10 @@ mod tests {
         let socket = dir.path().join("s");
         let said = ask(&socket, &Wish::List).unwrap_err().to_string();
         assert!(said.contains("is harness serve running?"), "{said}");
+        std::fs::write(&socket, "somebody's").unwrap();
+        assert!(Control::listen(&socket).is_err());
+        assert!(socket.exists());
+        std::fs::remove_file(&socket).unwrap();
         let control = Control::listen(&socket).unwrap();
         assert!(matches!(
             Control::listen(&socket),

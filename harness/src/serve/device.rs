@@ -23,6 +23,8 @@ struct Behind {
     began: std::time::Instant, // determinism: a served device is in wall time
     answers: Vec<Answer>,
     over: Vec<Over>,
+    /// Requests that are not answered yet, by tag.
+    out: [bool; DEPTH as usize],
     failed: bool,
 }
 
@@ -45,12 +47,25 @@ impl Behind {
         }
     }
 
-    /// The world cannot go on: a defect of ours, told once; every request fails.
+    /// The world cannot go on: a defect of ours, told once; every request fails, those that are out too, which nothing else would answer: the
+    /// kernel waits for them when the device goes.
     fn fail(&mut self, e: &crate::world::WorldError) {
         if !self.failed {
             self.failed = true;
             eprintln!("harness: {e}; every request fails from now on");
         }
+        let out = (0..DEPTH).filter(|tag| self.out[usize::from(*tag)]);
+        self.over.extend(out.map(refused));
+        self.out = [false; DEPTH as usize];
+    }
+}
+
+fn refused(tag: u16) -> Over {
+    let data = Vec::new();
+    Over {
+        tag,
+        errno: EIO,
+        data,
     }
 }
 
@@ -58,13 +73,10 @@ impl Backend for Behind {
     fn submit(&mut self, tag: u16, asked: Asked, data: &[u8]) {
         let shift = self.served.block_bytes().trailing_zeros() - 9;
         let Some(op) = asked.op.filter(|_| !self.failed) else {
-            self.over.push(Over {
-                tag,
-                errno: EIO,
-                data: Vec::new(),
-            });
+            self.over.push(refused(tag));
             return;
         };
+        self.out[usize::from(tag)] = true;
         let flush = op == Op::Flush;
         let ask = Ask {
             tag: u32::from(tag),
@@ -88,11 +100,16 @@ impl Backend for Behind {
             self.fail(&e);
         }
         over.append(&mut self.over);
-        over.extend(self.answers.drain(..).map(|a| Over {
-            tag: a.tag as u16,
-            errno: a.errno,
-            data: a.data,
-        }));
+        for a in self.answers.drain(..) {
+            // What was failed meanwhile is answered.
+            if std::mem::take(&mut self.out[a.tag as usize]) {
+                over.push(Over {
+                    tag: a.tag as u16,
+                    errno: a.errno,
+                    data: a.data,
+                });
+            }
+        }
         self.tell();
         let next = self.served.next_at().unwrap_or(Instant::MAX);
         std::time::Duration::from_nanos(next.0.saturating_sub(self.now().0))
@@ -121,7 +138,42 @@ pub fn serve(
         began: std::time::Instant::now(), // determinism: a served device is in wall time
         answers: Vec::new(),
         over: Vec::new(),
+        out: [false; DEPTH as usize],
         failed: false,
     };
     single::serve(shape, behind, stop, ready)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_out_fails_with_the_world() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut behind = Behind {
+            served: super::super::tests::served(""),
+            control: Control::listen(&folder.path().join("s")).unwrap(),
+            began: std::time::Instant::now(),
+            answers: Vec::new(),
+            over: Vec::new(),
+            out: [false; DEPTH as usize],
+            failed: false,
+        };
+        behind.out[5] = true;
+        behind.fail(&crate::world::WorldError::Target("on purpose".into()));
+        let mut over = Vec::new();
+        behind.poll(&mut over);
+        let over: Vec<_> = over.iter().map(|o| (o.tag, o.errno)).collect();
+        assert_eq!(over, [(5, EIO)]);
+        // An answer that comes after all is one too many.
+        behind.answers.push(Answer {
+            tag: 5,
+            errno: 0,
+            data: Vec::new(),
+        });
+        let mut over = Vec::new();
+        behind.poll(&mut over);
+        assert!(over.is_empty());
+    }
 }
