@@ -36,5 +36,6 @@ check remapped "it is not noticed" wait_usable 1 100
 grep -q 'WRONG VOLUME' /tmp/status && ok remapped-is-shown || fail remapped-is-shown "$(cat /tmp/status)"
 echo 0 >$debug/vpd_use_hostno
 echo 2 >$debug/max_luns
-check remapped-back "the right volume is not used" wait_usable 4 600
+for _ in $(seq 100); do mpio status --socket $socket | grep -q 'WRONG VOLUME' || break; sleep 0.1; done
 echo 1 >$debug/vpd_use_hostno
+check remapped-back "the right volume is not used" wait_usable 4 600
