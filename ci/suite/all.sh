@@ -16,7 +16,7 @@ set -- $paths
     volume db $paths
     volume log $(echo "$others" | head -3)
 } >/tmp/mpio.toml
-for chapter in ${CHAPTERS:-start faults plug absent alua files killed untold bad handover resize copy stuck shadow many}; do
+for chapter in ${CHAPTERS:-start faults bounds plug absent alua files killed untold bad handover resize copy stuck shadow many}; do
     . /suite/$chapter.sh
 done
 [ $failed = 0 ] || { tail -60 /tmp/serve.err; mpio status --socket $socket; dmesg | tail -20; }
