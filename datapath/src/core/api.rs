@@ -306,11 +306,6 @@ pub enum Action {
         cookie: u64,
         outcome: Outcome,
     },
-    /// The buffer of this attempt may be reused: no path can touch it any more.
-    Release {
-        ticket: Ticket,
-        buf: BufId,
-    },
     Connect {
         path: PathId,
         epoch: Epoch,
@@ -498,5 +493,6 @@ pub enum LossCause {
     Timeout,
     /// The path said *transitioning* for longer than the array's limit.
     Transition,
+    /// The operator had removed the path, or it was pulled, and it did not live to end what was on it.
     Removed,
 }

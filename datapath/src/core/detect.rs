@@ -5,7 +5,6 @@
 use super::api::{Action, LossCause, PeerMessage};
 use super::mutant::Mutant;
 use super::path::{Health, Link};
-use super::slots::State;
 use super::{Actions, Core, times};
 use protocol::{Duration, Instant, PathId};
 
@@ -111,16 +110,6 @@ impl Core {
     fn suspect(&mut self, now: Instant, path: u16, out: &mut Actions) {
         self.paths[usize::from(path)].suspect_at = now;
         self.set_health(path, Health::Suspect, out);
-        if self.config.mutant(Mutant::ReleasesOnSuspicion) {
-            for s in self.slots.members(&self.paths[usize::from(path)].inflight) {
-                if self.slots[s].state == State::Orphan {
-                    continue;
-                }
-                let buf = self.requests.get(self.slots[s].request).buf;
-                let ticket = self.slots.ticket(s);
-                out.push(Action::Release { ticket, buf });
-            }
-        }
         self.refresh_paths(now, out);
         self.probe(now, path, out);
         // A question that is answered beside the queue of I/O: it tells a path that is slow from one that is silent.

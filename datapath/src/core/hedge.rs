@@ -225,7 +225,7 @@ impl Core {
         let s = ticket.slot;
         let twin = std::mem::replace(&mut self.slots.cold_mut(s).twin, NONE);
         if twin != NONE {
-            self.orphan(twin, out);
+            self.orphan(twin);
         }
         if !std::mem::take(&mut self.slots.cold_mut(s).own_buffer) {
             return;
@@ -239,13 +239,8 @@ impl Core {
         out.event(Event::HedgeWon { path, ticket });
     }
 
-    fn orphan(&mut self, s: u32, out: &mut Actions) {
+    fn orphan(&mut self, s: u32) {
         self.slots.cold_mut(s).twin = NONE;
-        if self.config.mutant(Mutant::FreesLoser) {
-            let buf = self.requests.get(self.slots[s].request).buf;
-            let ticket = self.slots.ticket(s);
-            out.push(Action::Release { ticket, buf });
-        }
         if self.config.mutant(Mutant::BelievesLoser) {
             return;
         }

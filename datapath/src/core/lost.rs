@@ -25,7 +25,10 @@ impl Core {
         self.set_link(path, Link::Lost, out);
         out.event(Event::Lost {
             path: PathId(path),
-            cause,
+            cause: match self.paths[p].admin {
+                Admin::Absent => LossCause::Removed,
+                _ => cause,
+            },
             attempts: list.len,
             first_hit,
         });

@@ -98,8 +98,6 @@ mutants! {
     UntoldLoss,
     /// The transport's word that a connection broke is not heard.
     IgnoresBroken,
-    /// The buffers of a suspect path are given back while its commands are out.
-    ReleasesOnSuspicion,
     /// A path that the operator removes is closed with commands on it, which nobody redoes.
     RemovesWithoutDrain,
     /// A recovered daemon takes no thought of what its predecessor may have left behind.
@@ -146,8 +144,6 @@ mutants! {
     HedgesWrites,
     /// The late answer of an attempt whose request another has completed is taken for the answer of a request.
     BelievesLoser,
-    /// The buffer of such an attempt is given back while it is out.
-    FreesLoser,
     /// A request that its second attempt has won is completed with the buffer of the first.
     ForgetsAdoption,
 }

@@ -35,8 +35,6 @@ pub trait Ring {
     fn complete(&mut self, now: Instant, cookie: u64, outcome: Outcome);
     /// The data of a hedge that was just answered are the request's: so is its buffer, instead of the one before.
     fn adopt(&mut self, now: Instant, ticket: Ticket, cookie: u64);
-    /// An attempt that outlived its request no longer uses the buffer.
-    fn release(&mut self, now: Instant, ticket: Ticket, buf: BufId);
     /// The attempt is given up while its association lives: see [`Action::Abandon`].
     fn abandon(&mut self, now: Instant, path: PathId, ticket: Ticket);
     fn connect(&mut self, now: Instant, path: PathId, epoch: Epoch);
@@ -85,7 +83,6 @@ pub fn carry_out<R: Ring>(ring: &mut R, now: Instant, actions: &mut Actions) {
             ),
             Action::Complete { cookie, outcome } => ring.complete(now, cookie, outcome),
             Action::Adopt { ticket, cookie } => ring.adopt(now, ticket, cookie),
-            Action::Release { ticket, buf } => ring.release(now, ticket, buf),
             Action::Abandon { path, ticket } => ring.abandon(now, path, ticket),
             Action::Connect { path, epoch } => ring.connect(now, path, epoch),
             Action::Disconnect { path, epoch } => ring.disconnect(now, path, epoch),

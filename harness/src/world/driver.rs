@@ -4,7 +4,7 @@ use super::observe::Step;
 use super::shared::{Shared, Todo, bytes_of};
 use super::wires::{ATTEMPTS_MAX, Attempt, CONTROL_MAX, End, Stray};
 use crate::metrics::AppDone;
-use datapath::core::{BufId, Epoch, Event, Outcome, PeerMessage, ShadowAction, Ticket};
+use datapath::core::{Epoch, Event, Outcome, PeerMessage, ShadowAction, Ticket};
 use datapath::ring::{Issue, Ring};
 use protocol::{Duration, Instant, Op, PathId, VolumeId};
 use simarray::api::{Assoc, Command, Stamp};
@@ -385,14 +385,6 @@ impl Ring for Driver<'_> {
         let pool = &mut self.w.front.pool;
         pool.adopt(a.buf);
         pool.close(before);
-    }
-
-    fn release(&mut self, now: Instant, ticket: Ticket, _buf: BufId) {
-        let a = self.w.shards[self.core].attempt_mut(ticket.slot);
-        if a.live && a.generation == ticket.generation {
-            let text = format!("attempt {} was released before its answer", ticket.slot);
-            self.w.violation(now, "buffer_reuse", text);
-        }
     }
 
     fn abandon(&mut self, now: Instant, path: PathId, ticket: Ticket) {

@@ -473,20 +473,7 @@ on = "all"
 do = "reset"
 "#;
 
-pub const SILENT: &str = r#"
-[[workload]]
-read = 50
-block = "512B..4KiB"
-span = "64KiB"
-depth = 16
-[[fault]]
-at = "100ms..150ms"
-for = "100ms"
-on = "any 1 of optimized"
-do = "drop"
-"#;
-
-/// The same, where no read is sent again before its path is lost.
+/// One path falls silent, and no read is sent again before it is lost.
 pub const SILENT_ONCE: &str = r#"
 [datapath]
 hedge = 0

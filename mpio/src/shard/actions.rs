@@ -6,7 +6,7 @@ use super::inbox::Message;
 use super::keeper::Want;
 use super::pool::NONE;
 use super::requests::Place;
-use datapath::core::{BufId, Epoch, Event, Input, Outcome, PeerMessage, ShadowAction, Ticket};
+use datapath::core::{Epoch, Event, Input, Outcome, PeerMessage, ShadowAction, Ticket};
 use datapath::ring::{Issue, Ring};
 use io_uring::{opcode, squeue, types};
 use protocol::{Duration, Instant, Op, PathId, Status, VolumeId};
@@ -176,8 +176,6 @@ impl Ring for Driver<'_> {
             self.v.parked += u32::from(parked);
         }
     }
-
-    fn release(&mut self, _now: Instant, _ticket: Ticket, _buf: BufId) {}
 
     /// The buffer is counted as in use until the command returns, and that is all it takes: a read that is sent again gets another one in
     /// `issue`, and a tag whose write is over another one in `commit`.

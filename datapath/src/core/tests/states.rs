@@ -235,3 +235,45 @@ fn one_more_than_the_bound_is_refused() {
     assert_eq!(b.completed(), [(2, Outcome::Errno(verdict::EAGAIN))]);
     b.core.abandon();
 }
+
+#[test]
+fn a_removed_path_that_dies_before_its_commands_are_over_is_lost_as_removed() {
+    for how in 0..3 {
+        let mut b = Bench::up(config(2));
+        b.submit(Op::Read, 0, 1, 1);
+        let (p, ..) = b.issued()[0];
+        if how > 0 {
+            b.tell(Input::RemovePath { path: PathId(p) });
+        }
+        if how == 2 {
+            // It falls silent, and is disconnected as every silent path is.
+            b.pass_answering(
+                Duration::from_millis(1),
+                Duration::from_millis(60),
+                &[1 - p],
+            );
+            let path = PathId(p);
+            let closed =
+                |a: &Action| matches!(a, Action::Disconnect { path: of, .. } if *of == path);
+            assert!(b.said.iter().any(closed));
+        } else {
+            b.brk(p);
+        }
+        let causes = b.events().into_iter().filter_map(|e| match e {
+            Event::Lost { cause, .. } => Some(cause),
+            _ => None,
+        });
+        let expected = [LossCause::Broken, LossCause::Removed, LossCause::Removed];
+        assert_eq!(causes.collect::<Vec<_>>(), [expected[how]]);
+        let again = b.issued();
+        assert_eq!(again[0].0, 1 - p, "what was on it is sent again");
+        b.done(again[0].0, again[0].1, Status::Ok);
+        let removed = b.core.paths[usize::from(p)].link;
+        let link = if how > 0 {
+            path::Link::Down
+        } else {
+            path::Link::Lost
+        };
+        assert_eq!(removed, link);
+    }
+}

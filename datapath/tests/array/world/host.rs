@@ -238,7 +238,6 @@ impl World {
                 assert_eq!(self.hedges.get(&(shard, ticket)), Some(&cookie));
                 self.adopted = Some((ticket, cookie));
             }
-            Action::Release { .. } => {}
             Action::Shadow(action) => panic!("no world here has the fence \"shadow\": {action:?}"),
             Action::Abandon { path, .. } => {
                 let told = self.told[shard][usize::from(path.0)];
