@@ -110,6 +110,7 @@ impl Core {
     fn place_slowly(&mut self, now: Instant, s: u32, out: &mut Actions) {
         let slot = &self.slots[s];
         let v = usize::from(slot.volume.0);
+        self.under_way_known &= !slot.op.mutates();
         let starving = self.volumes[v].candidates.is_empty();
         if slot.touched && self.is_spent(s) {
             return self.finish(now, s, None, out);

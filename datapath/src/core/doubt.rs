@@ -19,6 +19,7 @@
 
 use super::api::{Action, Epoch, Event, PeerMessage, Ticket};
 use super::config::FencePolicy;
+use super::doubts::Doubt;
 use super::mutant::Mutant;
 use super::ranges::Ranges;
 use super::shadow::Span;
@@ -29,18 +30,6 @@ use protocol::{Instant, Op, PathId, VolumeId};
 
 /// The `acks_left` of a write that fails with its association's end, since the table had no room for its range.
 const NEVER: u32 = u32::MAX;
-
-/// An attempt that may still execute.
-#[derive(Debug)]
-pub(super) struct Doubt {
-    pub(super) shard: u16,
-    pub(super) path: u16,
-    pub(super) epoch: Epoch,
-    /// The ticket that its command had after the loss: the attempt's own ticket, one generation on.
-    ticket: Ticket,
-    /// Its association stood when it was given up.
-    pub(super) alone: bool,
-}
 
 impl Core {
     /// Writes were lost with an association. Those that may be sent again now are added to `redo`.
@@ -162,23 +151,29 @@ impl Core {
         }
     }
 
-    /// A sibling's write is in doubt: are writes of this shard under way that overlap it?
+    /// A sibling's write is in doubt: are writes of this shard under way that overlap it? Siblings tell of many at once, so what is
+    /// under way is sorted once for all of them: while anything is in doubt, each write that is sent after that passes `place_slowly`.
     fn entangle_with(&mut self, volume: VolumeId, lba: u64, end: u64) -> bool {
         if self.config.mutant(Mutant::EntangledAlone) {
             return false;
         }
-        let hit: Vec<u32> = self
-            .slots
-            .sent_writes()
-            .filter(|s| {
-                let slot = &self.slots[*s];
-                slot.volume == volume && slot.lba < end && lba < slot.end()
-            })
-            .collect();
-        for s in &hit {
+        if !self.under_way_known {
+            let slots = &self.slots;
+            let span = |s: u32| (slots[s].volume, slots[s].lba, slots[s].end(), s);
+            self.under_way.replace(slots.sent_writes().map(span));
+            self.under_way_known = !self.doubts.is_empty();
+        }
+        let mut hit = std::mem::take(&mut self.overlaps);
+        self.under_way.overlapping(volume, lba, end, &mut hit);
+        // Some may be over since.
+        hit.retain(|(_, s)| self.slots.is_sent_write(*s));
+        for (_, s) in &hit {
             self.slots.cold_mut(*s).entangled = true;
         }
-        !hit.is_empty()
+        let any = !hit.is_empty();
+        hit.clear();
+        self.overlaps = hit;
+        any
     }
 
     pub(super) fn is_doubtful(&self, s: u32) -> bool {
@@ -217,7 +212,20 @@ impl Core {
         slot.state = State::Barred;
         // Of a command that is on no path: since when it waits.
         slot.sent_at = now;
+        self.waiting.insert(slot.volume, slot.lba, slot.end(), s);
         self.slots.push_back(&mut self.barred, s);
+    }
+
+    /// A command that is barred, or answered and not complete, waits no more.
+    pub(super) fn stop_waiting(&mut self, s: u32) {
+        let slot = &self.slots[s];
+        let (volume, lba, end) = (slot.volume, slot.lba, slot.end());
+        let list = match slot.state {
+            State::Answered => &mut self.answered,
+            _ => &mut self.barred,
+        };
+        self.slots.unlink(list, s);
+        self.waiting.remove(volume, lba, end, s);
     }
 
     /// A command succeeded: it is complete, unless it is entangled with an attempt that may still execute.
@@ -233,6 +241,7 @@ impl Core {
             let slot = &mut self.slots[s];
             slot.state = State::Answered;
             slot.sent_at = now;
+            self.waiting.insert(slot.volume, slot.lba, slot.end(), s);
             return self.slots.push_back(&mut self.answered, s);
         }
         self.finish(now, s, None, out);
@@ -244,32 +253,74 @@ impl Core {
         self.settle(now, out);
     }
 
+    /// The same, where all that has changed is that this range is no longer in doubt for one reason.
+    fn lifted_from(
+        &mut self,
+        now: Instant,
+        (volume, lba, end): (VolumeId, u64, u64),
+        out: &mut Actions,
+    ) {
+        if self.doubts.is_empty() {
+            self.under_way_known = false;
+        }
+        // What is kept in memory, and whether there is room for more, depends on more than this range.
+        if self.config.fence == FencePolicy::Shadow {
+            return self.lifted(now, out);
+        }
+        if self.config.mutant(Mutant::ForgetsAnswered) || self.doubts.covers(volume, lba, end) {
+            return;
+        }
+        let mut waiting = std::mem::take(&mut self.overlaps);
+        self.waiting.overlapping(volume, lba, end, &mut waiting);
+        // Answers first, each kind in the order in which it began to wait.
+        waiting.sort_unstable_by_key(|(at, s)| (self.slots[*s].state != State::Answered, *at));
+        for (_, s) in waiting.drain(..) {
+            self.try_on(now, s, out);
+        }
+        self.overlaps = waiting;
+    }
+
     /// What waited, and need not any more, goes on.
     pub(super) fn let_go(&mut self, now: Instant, out: &mut Actions) {
+        if self.doubts.is_empty() {
+            self.under_way_known = false;
+        }
         if self.config.mutant(Mutant::ForgetsAnswered) {
             return;
         }
-        for _ in 0..self.answered.len {
-            let Some(s) = self.slots.pop_front(&mut self.answered) else {
-                break;
+        for kind in [State::Answered, State::Barred] {
+            let all = match kind {
+                State::Answered => self.answered.len,
+                _ => self.barred.len,
             };
-            if self.is_doubtful(s) {
-                self.slots.push_back(&mut self.answered, s);
-            } else {
+            for _ in 0..all {
+                let list = match kind {
+                    State::Answered => &mut self.answered,
+                    _ => &mut self.barred,
+                };
+                let Some(s) = self.slots.pop_front(list) else {
+                    break;
+                };
+                self.slots.push_back(list, s);
+                self.try_on(now, s, out);
+            }
+        }
+    }
+
+    /// A command that waits goes on, if it need not any more.
+    fn try_on(&mut self, now: Instant, s: u32, out: &mut Actions) {
+        match self.slots[s].state {
+            State::Answered if !self.is_doubtful(s) => {
+                self.stop_waiting(s);
                 self.say_held(now, s, out);
                 self.finish(now, s, None, out);
             }
-        }
-        for _ in 0..self.barred.len {
-            let Some(s) = self.slots.pop_front(&mut self.barred) else {
-                break;
-            };
-            if self.must_wait(s) {
-                self.slots.push_back(&mut self.barred, s);
-            } else {
+            State::Barred if !self.must_wait(s) => {
+                self.stop_waiting(s);
                 self.say_held(now, s, out);
                 self.place(now, s, out);
             }
+            _ => {}
         }
     }
 
@@ -303,13 +354,16 @@ impl Core {
             ..ticket
         };
         let shard = self.config.shard;
-        let this = |d: &Doubt| (d.shard, d.path, d.ticket) == (shard, path.0, ticket);
-        if let Some(epoch) = self.doubts.find(this).map(|d| d.epoch) {
-            self.own_doubts -= self.doubts.forget(this);
+        let doubt = self.doubts.get(shard, ticket);
+        let epoch = doubt.filter(|d| d.path == path.0).map(|d| d.epoch);
+        if let Some(epoch) = epoch
+            && let Some(range) = self.doubts.end(shard, ticket)
+        {
+            self.own_doubts -= 1;
             if self.config.shards > 1 {
                 out.push(Action::Peer(PeerMessage::Ended { shard, ticket }));
             }
-            self.lifted(now, out);
+            self.lifted_from(now, range, out);
             return self.attempt_over(now, path.0, epoch, out);
         }
         // One that has no range in the table waits for its own end.
@@ -463,9 +517,9 @@ impl Core {
                 }
             }
             PeerMessage::Ended { shard, ticket } => {
-                self.doubts
-                    .forget(|d| (d.shard, d.ticket) == (shard, ticket));
-                self.lifted(now, out);
+                if let Some(range) = self.doubts.end(shard, ticket) {
+                    self.lifted_from(now, range, out);
+                }
             }
             PeerMessage::Closed { shard, path, epoch } => {
                 self.forget_doubts(shard, path.0, epoch);

@@ -6,7 +6,7 @@
 //!
 //! Where things are: `dispatch` (submit, split, choose, send), `answer` (completions and verdicts), `probe` (reads that ask a path), `usable` (what may be
 //! used, derived), `link` (connections), `detect` (silence), `lost` (a verdict and its retries), `alone` (the loss of one attempt), `fence` (the end of lost
-//! associations), `hedge` (reads sent twice), `announce` (access states that contradict answers), `doubt` (writes in doubt),
+//! associations), `hedge` (reads sent twice), `announce` (access states that contradict answers), `doubt` (writes in doubt), `doubts` (their table),
 //! `shadow` (writes kept in memory), `pieces` (which of them is seen where), `settle` (their end), `rewrite` (a flush that failed),
 //! `lag` (this loop's own lateness), `size` (resize),
 //! `transition` (its deadline), `no_path` (queueing with a deadline), `quarantine` (failback), `tick` (deadlines).
@@ -19,6 +19,7 @@ mod config;
 mod detect;
 mod dispatch;
 mod doubt;
+mod doubts;
 mod fence;
 mod hedge;
 mod lag;
@@ -39,6 +40,7 @@ mod settle;
 mod shadow;
 mod size;
 mod slots;
+mod spans;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -60,17 +62,17 @@ pub use out::Actions;
 pub use policy::{Board, Policy, Told};
 pub use shadow::OpenShadows;
 
-use doubt::Doubt;
+use doubts::Doubts;
 use fence::Closing;
 use hedge::Hedges;
 use lag::Lags;
 use mutant::Mutant;
 use policy::{Selector, View};
 use protocol::{Duration, Instant, PathId, VolumeId};
-use ranges::Ranges;
 use request::Requests;
 use shadow::Shadows;
 use slots::{List, Slots};
+use spans::Spans;
 use state::{PathState, PathVolume, VolumeState};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -145,7 +147,7 @@ pub struct Core {
     volumes: Vec<VolumeState>,
     closings: Vec<Closing>,
     /// Ranges that an attempt which was lost may still write: this shard's and its siblings'.
-    doubts: Ranges<Doubt>,
+    doubts: Doubts,
     /// How many of them are this shard's, and how many may be.
     own_doubts: u32,
     doubts_max: u32,
@@ -155,6 +157,11 @@ pub struct Core {
     barred: List,
     /// Writes that succeeded and may not be completed yet because of `doubts`.
     answered: List,
+    /// Both, by range; and the writes that were sent and are not complete, as far as they are known: it is filled when a sibling tells of
+    /// what it has lost.
+    waiting: Spans,
+    under_way: Spans,
+    under_way_known: bool,
     /// Associations of an earlier daemon that are not proven gone, and sibling shards that have not said the same of
     /// theirs: no write is sent before.
     gate: u32,
@@ -177,10 +184,11 @@ pub struct Core {
     hedges: Hedges,
     /// Associations of siblings that were asked to end: what they have given up is waited for here.
     asked_ends: Vec<(u16, u16, Epoch)>,
-    /// Scratch of `lost` and `no_path`, and of a retry's choice, kept for their capacity.
+    /// Scratch of `lost` and `no_path`, of a retry's choice, and of `doubt`, kept for their capacity.
     scratch: Vec<u32>,
     lost_writes: Vec<u32>,
     retry_paths: Vec<u16>,
+    overlaps: Vec<(u64, u32)>,
 }
 
 /// What a core still holds; all zero at the end of a run.
@@ -216,12 +224,16 @@ impl Core {
             views: config.paths.iter().map(|p| View::new(p.distance)).collect(),
             pv: vec![PathVolume::default(); paths.len() * volumes.len()],
             closings: Vec::with_capacity(paths.len() * 2),
-            doubts: Ranges::default(),
+            doubts: Doubts::default(),
             own_doubts: 0,
             doubts_max: config::DOUBTS_MAX,
             shadows: Shadows::default(),
             barred: List::default(),
             answered: List::default(),
+            waiting: Spans::default(),
+            under_way: Spans::default(),
+            under_way_known: false,
+            overlaps: Vec::new(),
             gate: 0,
             prior_left: 0,
             gate_told: true,

@@ -183,7 +183,7 @@ impl Core {
         let barred = self.slots.members(&self.barred);
         for s in barred {
             if self.slots[s].volume == volume {
-                self.slots.unlink(&mut self.barred, s);
+                self.stop_waiting(s);
                 failed += 1;
                 self.finish(now, s, Some(errno), out);
             }
@@ -192,7 +192,7 @@ impl Core {
         let answered = self.slots.members(&self.answered);
         for s in answered {
             if self.slots[s].volume == volume {
-                self.slots.unlink(&mut self.answered, s);
+                self.stop_waiting(s);
                 failed += 1;
                 self.finish(now, s, Some(errno), out);
             }

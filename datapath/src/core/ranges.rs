@@ -9,7 +9,7 @@ use protocol::VolumeId;
 use std::collections::BTreeMap;
 
 /// A volume, the class of the length, the start, and a number that tells equal ones apart.
-type Key = (VolumeId, u16, u64, u64);
+pub type Key = (VolumeId, u16, u64, u64);
 
 #[derive(Debug)]
 pub struct Ranges<T> {
@@ -32,9 +32,27 @@ impl<T> Default for Ranges<T> {
 }
 
 /// The smallest `k` with `2^k` at least the length.
-fn class_of(lba: u64, end: u64) -> u16 {
+pub fn class_of(lba: u64, end: u64) -> u16 {
     let longest = end.saturating_sub(lba).saturating_sub(1);
     (u64::BITS - longest.leading_zeros()) as u16
+}
+
+/// The greatest length in a class.
+pub fn longest(class: u16) -> u64 {
+    1u64.checked_shl(u32::from(class)).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+thread_local! {
+    /// Entries that were looked at, for tests that hold a burst to what it may cost.
+    pub static STEPS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
+/// One more entry is looked at.
+#[inline(always)]
+pub fn stepped() {
+    #[cfg(test)]
+    STEPS.with(|steps| steps.set(steps.get() + 1));
 }
 
 impl<T> Ranges<T> {
@@ -48,23 +66,56 @@ impl<T> Ranges<T> {
         self.map.len()
     }
 
-    pub fn insert(&mut self, volume: VolumeId, lba: u64, end: u64, what: T) {
+    pub fn insert(&mut self, volume: VolumeId, lba: u64, end: u64, what: T) -> Key {
         let class = class_of(lba, end);
         self.serial += 1;
-        self.map
-            .insert((volume, class, lba, self.serial), (end, what));
+        let key = (volume, class, lba, self.serial);
+        self.map.insert(key, (end, what));
         self.counts[usize::from(class)] += 1;
         self.classes |= 1 << class;
+        key
+    }
+
+    pub fn get(&self, key: &Key) -> Option<&T> {
+        self.map.get(key).map(|(_, what)| what)
+    }
+
+    /// Forgets one; returns its end and what it was.
+    pub fn remove(&mut self, key: &Key) -> Option<(u64, T)> {
+        let gone = self.map.remove(key)?;
+        let class = usize::from(key.1);
+        self.counts[class] -= 1;
+        if self.counts[class] == 0 {
+            self.classes &= !(1 << class);
+        }
+        Some(gone)
     }
 
     /// Whether a range that overlaps this one fits.
     pub fn any(&self, volume: VolumeId, lba: u64, end: u64, fits: impl Fn(&T) -> bool) -> bool {
+        self.overlapping(volume, lba, end, |_, e, what| e > lba && fits(what))
+    }
+
+    /// Whether a single range holds all of this one.
+    pub fn covers(&self, volume: VolumeId, lba: u64, end: u64) -> bool {
+        self.overlapping(volume, lba, end, |start, e, _| start <= lba && e >= end)
+    }
+
+    fn overlapping(
+        &self,
+        volume: VolumeId,
+        lba: u64,
+        end: u64,
+        fits: impl Fn(u64, u64, &T) -> bool,
+    ) -> bool {
         bits(self.classes).any(|class| {
-            let longest = 1u64.checked_shl(u32::from(class)).unwrap_or(u64::MAX);
-            let from = lba.saturating_sub(longest - 1);
+            let from = lba.saturating_sub(longest(class) - 1);
             self.map
                 .range((volume, class, from, 0)..(volume, class, end, 0))
-                .any(|(_, (e, what))| *e > lba && fits(what))
+                .any(|((.., start, _), (e, what))| {
+                    stepped();
+                    fits(*start, *e, what)
+                })
         })
     }
 
@@ -73,6 +124,7 @@ impl<T> Ranges<T> {
         let (counts, classes) = (&mut self.counts, &mut self.classes);
         let before = self.map.len();
         self.map.retain(|(_, class, ..), (_, what)| {
+            stepped();
             let gone = fits(what);
             if gone {
                 counts[usize::from(*class)] -= 1;
@@ -86,7 +138,10 @@ impl<T> Ranges<T> {
     }
 
     pub fn find(&self, fits: impl Fn(&T) -> bool) -> Option<&T> {
-        self.map.values().map(|(_, what)| what).find(|w| fits(w))
+        self.map.values().map(|(_, what)| what).find(|w| {
+            stepped();
+            fits(w)
+        })
     }
 }
 
@@ -140,6 +195,11 @@ mod tests {
                         let fits = |p: &(u16, u64, u64, u8)| p.0 == volume && p.1 < end && lba < p.2 && p.3 == what;
                         let expected = plain.iter().any(fits);
                         prop_assert_eq!(ranges.any(VolumeId(volume), lba, end, |w| *w == what), expected);
+                    }
+                    2 if blocks % 2 == 1 => {
+                        let covers = |p: &(u16, u64, u64, u8)| p.0 == volume && p.1 <= lba && end <= p.2;
+                        let expected = plain.iter().any(covers);
+                        prop_assert_eq!(ranges.covers(VolumeId(volume), lba, end), expected);
                     }
                     _ if blocks < 5 => {
                         let before = plain.len();

@@ -199,7 +199,7 @@ impl Core {
         if !self.requests.written_again(request, now, limit) {
             // It fails with what it has left; what is held has nothing left to wait for.
             for s in of.iter().filter_map(|a| a.slot) {
-                self.slots.unlink(&mut self.answered, s);
+                self.stop_waiting(s);
                 self.finish(now, s, None, out);
             }
             return;
@@ -211,7 +211,7 @@ impl Core {
         let mut fresh = Vec::with_capacity(of.len());
         for again in of {
             if let Some(s) = again.slot {
-                self.slots.unlink(&mut self.answered, s);
+                self.stop_waiting(s);
                 self.slots.as_new(s);
                 fresh.push(s);
                 continue;

@@ -316,13 +316,15 @@ impl Slots {
     /// Writes (and discards, and write-zeroes) that were sent at least once and are not over. For slow paths: it looks
     /// at every slot.
     pub fn sent_writes(&self) -> impl Iterator<Item = u32> + '_ {
-        let sent = |s: &u32| {
-            let slot = &self[*s];
-            let live = !matches!(slot.state, State::Free | State::Probe);
-            let sent = slot.state == State::InFlight || slot.touched && self.cold(*s).sent;
-            live && sent && slot.op.mutates()
-        };
-        (0..self.len()).filter(sent)
+        (0..self.len()).filter(|s| self.is_sent_write(*s))
+    }
+
+    pub fn is_sent_write(&self, s: u32) -> bool {
+        super::ranges::stepped();
+        let slot = &self[s];
+        let live = !matches!(slot.state, State::Free | State::Probe);
+        let sent = slot.state == State::InFlight || slot.touched && self.cold(s).sent;
+        live && sent && slot.op.mutates()
     }
 
     /// How many of a list of commands in flight were sent by `until`: it stops at the first that was not.

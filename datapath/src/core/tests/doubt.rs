@@ -633,3 +633,146 @@ fn no_shard_of_a_recovered_daemon_writes_before_every_shard_has_its_proof() {
     assert_eq!(sent(&mut p.shards[0]).len(), 2);
     p.abandon();
 }
+
+/// Entries that were looked at meanwhile.
+fn steps(b: &mut Bench, what: impl FnOnce(&mut Bench)) -> u64 {
+    use crate::core::ranges::STEPS;
+    let before = STEPS.get();
+    what(b);
+    STEPS.get() - before
+}
+
+#[test]
+fn a_burst_of_late_answers_costs_what_it_ends_and_no_more() {
+    const N: u64 = 1000;
+    let mut c = config(2);
+    c.fence = FencePolicy::InDoubt;
+    c.array_confirms = false;
+    c.max_requests = 4 * N as u32;
+    let mut b = Bench::up(c);
+    for n in 0..2 * N {
+        b.submit(Op::Write, 64 * n, 8, n);
+    }
+    let lost: Vec<_> = b.issued().into_iter().filter(|i| i.0 == 0).collect();
+    assert_eq!(lost.len() as u64, N);
+    b.brk(0);
+    b.said.clear();
+    for (n, (_, _, lba, _)) in lost.iter().enumerate() {
+        b.submit(Op::Write, *lba, 8, 10_000 + n as u64);
+    }
+    assert_eq!(b.issued(), []);
+    assert_eq!((b.core.doubts.len(), b.core.waiting.len()), (1000, 1000));
+    let took = steps(&mut b, |b| {
+        for (path, ticket, ..) in &lost {
+            b.done(*path, *ticket, Status::Ok);
+        }
+    });
+    assert!(took < 10 * N, "{took}");
+    let sent: Vec<u64> = b.issued().iter().map(|i| i.2).collect();
+    let lbas: Vec<u64> = lost.iter().map(|i| i.2).collect();
+    assert_eq!(
+        sent, lbas,
+        "each is sent when the range that it waited for is free"
+    );
+    assert_eq!((b.core.doubts.len(), b.core.waiting.len()), (0, 0));
+    b.core.abandon();
+}
+
+#[test]
+fn many_writes_over_one_block_wait_for_the_last_of_its_attempts() {
+    let mut c = config(3);
+    c.fence = FencePolicy::InDoubt;
+    c.array_confirms = false;
+    let mut b = Bench::up(c);
+    for n in 0..3 {
+        b.submit(Op::Write, 0, 8, n);
+    }
+    let first: Vec<_> = b.issued();
+    b.brk(0);
+    b.brk(1);
+    b.said.clear();
+    for n in 0..4 {
+        b.submit(Op::Write, n, 1, 10 + n);
+    }
+    for (path, ticket, ..) in first.iter().filter(|i| i.0 < 2) {
+        assert_eq!(b.issued(), []);
+        b.done(*path, *ticket, Status::Ok);
+    }
+    let lbas: Vec<u64> = b
+        .issued()
+        .iter()
+        .map(|i| i.2)
+        .filter(|lba| *lba < 4)
+        .collect();
+    assert_eq!(lbas, [0, 1, 2, 3], "in their order");
+    b.core.abandon();
+}
+
+#[test]
+fn what_a_sibling_lost_in_a_burst_is_compared_with_what_is_under_way_once() {
+    const N: u64 = 1000;
+    let mut c = config(2);
+    c.fence = FencePolicy::InDoubt;
+    c.shards = 2;
+    c.max_requests = 4 * N as u32;
+    let mut b = Bench::up(c);
+    for n in 0..N {
+        b.submit(Op::Write, 64 * n, 8, n);
+    }
+    let mut under_way = b.issued();
+    let told = |n: u64, lba: u64| {
+        Input::Peer(PeerMessage::InDoubt {
+            shard: 1,
+            ticket: Ticket {
+                slot: n as u32,
+                generation: 1,
+            },
+            volume: VOLUME,
+            lba,
+            blocks: 4,
+            path: PathId(0),
+            epoch: Epoch(1),
+            alone: false,
+        })
+    };
+    let overlap = |b: &mut Bench| {
+        let said = std::mem::take(&mut b.said).into_iter();
+        let noted = said.filter_map(|a| match a {
+            Action::Peer(PeerMessage::DoubtNoted { overlaps, .. }) => Some(overlaps),
+            _ => None,
+        });
+        noted.filter(|overlaps| *overlaps).count() as u64
+    };
+    let took = steps(&mut b, |b| {
+        for n in 0..N {
+            // Every second one overlaps.
+            b.tell(told(n, 64 * n + 6 + n % 2 * 6));
+        }
+    });
+    assert_eq!(overlap(&mut b), N / 2);
+    assert!(took < 10 * N, "{took}");
+    // What is over is not counted, and what is sent since is.
+    let (path, ticket, ..) = under_way.remove(1);
+    b.done(path, ticket, Status::Ok);
+    b.tell(told(N, 64));
+    assert_eq!(overlap(&mut b), 0);
+    b.submit(Op::Write, 32, 8, 5_000);
+    assert_eq!(b.issued().len(), 1);
+    b.tell(told(N + 1, 36));
+    assert_eq!(overlap(&mut b), 1);
+    // And so it is where nothing was in doubt meanwhile.
+    for n in 0..N + 2 {
+        b.tell(Input::Peer(PeerMessage::Ended {
+            shard: 1,
+            ticket: Ticket {
+                slot: n as u32,
+                generation: 1,
+            },
+        }));
+    }
+    b.submit(Op::Write, 64 * 2 * N, 8, 5_001);
+    b.said.clear();
+    b.tell(told(0, 64 * 2 * N));
+    assert_eq!(overlap(&mut b), 1);
+    b.core.abandon();
+}
