@@ -51,8 +51,9 @@ pub trait Ring {
 /// Carries out the actions in their order and leaves the list empty.
 #[inline]
 pub fn carry_out<R: Ring>(ring: &mut R, now: Instant, actions: &mut Actions) {
-    for action in actions.drain() {
-        match action {
+    // Read where they are: an action is large, most of it another kind's.
+    for action in actions.as_slice() {
+        match *action {
             Action::Issue {
                 path,
                 ticket,
@@ -98,4 +99,5 @@ pub fn carry_out<R: Ring>(ring: &mut R, now: Instant, actions: &mut Actions) {
             Action::Event(event) => ring.event(now, event),
         }
     }
+    actions.clear();
 }

@@ -162,7 +162,7 @@ impl Ring for Driver<'_> {
                 -errno
             }
         };
-        self.finish(now, tag, result);
+        self.finish(now, tag, asked.op, result);
     }
 
     fn adopt(&mut self, _now: Instant, ticket: Ticket, cookie: u64) {

@@ -17,29 +17,26 @@ use std::sync::Arc;
 #[repr(u8)]
 pub enum Kind {
     Ublk = 1,
-    Command,
-    Probe,
-    Proof,
-    Bell,
+    Command = 2,
+    Probe = 3,
+    Proof = 4,
+    Bell = 5,
 }
 
 impl Kind {
-    const ALL: [Kind; 5] = [
-        Kind::Ublk,
-        Kind::Command,
-        Kind::Probe,
-        Kind::Proof,
-        Kind::Bell,
-    ];
-
     pub fn pack(self, volume: u16, index: u32) -> u64 {
         (self as u64) << 56 | u64::from(volume) << 32 | u64::from(index)
     }
 
     pub fn unpack(user_data: u64) -> Option<(Kind, u16, u32)> {
-        let kind = Kind::ALL
-            .into_iter()
-            .find(|k| *k as u64 == user_data >> 56)?;
+        let kind = match (user_data >> 56) as u8 {
+            1 => Kind::Ublk,
+            2 => Kind::Command,
+            3 => Kind::Probe,
+            4 => Kind::Proof,
+            5 => Kind::Bell,
+            _ => return None,
+        };
         Some((kind, (user_data >> 32) as u16, user_data as u32))
     }
 }
@@ -139,8 +136,9 @@ impl Driver<'_> {
         }
         let p = &mut self.v.paths[usize::from(a.path)];
         p.others -= u32::from(a.result == 0);
-        let proof = p.returned(PathId(a.path), a.epoch, a.mutates);
-        self.v.pending.extend(proof);
+        if let Some(proof) = p.returned(PathId(a.path), a.epoch, a.mutates) {
+            self.v.pending.push_back(proof);
+        }
         if let Some(tag) = a.lent {
             self.returned(now, tag);
         }

@@ -534,17 +534,25 @@ impl Job {
     }
 
     fn open(&self) -> Result<File, i32> {
+        let flags = libc::O_DIRECT | libc::O_EXCL | libc::O_CLOEXEC;
         let mut options = OpenOptions::new();
         options.read(true).write(true);
-        options.custom_flags(libc::O_DIRECT | libc::O_EXCL | libc::O_CLOEXEC);
+        // When it was read last is nothing that each read should look at; only the owner of the device's node can say so.
+        let mut open = |name: &Path| match options.custom_flags(flags | libc::O_NOATIME).open(name)
+        {
+            Err(e) if e.raw_os_error() == Some(libc::EPERM) => {
+                options.custom_flags(flags).open(name)
+            }
+            done => done,
+        };
         let errno = |e: &std::io::Error| e.raw_os_error().unwrap_or(libc::EIO);
         let name = self.name.as_deref().ok_or(libc::ENODEV)?;
-        match options.open(name) {
+        match open(name) {
             Err(e) if [libc::ENOENT, libc::ENXIO, libc::ENODEV].contains(&errno(&e)) => {
                 // It may be back under another name.
                 let found = self.address.as_deref().and_then(device::at_address);
                 let found = found.ok_or(libc::ENODEV)?;
-                options.open(found).map_err(|e| errno(&e))
+                open(&found).map_err(|e| errno(&e))
             }
             done => done.map_err(|e| errno(&e)),
         }

@@ -313,16 +313,17 @@ impl Shard {
     }
 
     fn completed(&mut self, now: Instant, kind: Kind, volume: u16, index: u32, result: i32) {
-        let at = usize::from(volume);
-        let mut driver = self.driver(at);
-        let input = driver.completed(now, kind, index, result);
-        if let Some(input) = input {
-            self.tell(now, at, input);
+        let (core, mut driver, out) = self.parts(usize::from(volume));
+        if let Some(input) = driver.completed(now, kind, index, result) {
+            core.handle(now, input, out);
+            carry_out(&mut driver, now, out);
         }
-        let mut driver = self.driver(at);
         driver.settle();
         driver.go_on();
-        self.tell_pending(now, at);
+        while let Some(input) = driver.v.pending.pop_front() {
+            core.handle(now, input, out);
+            carry_out(&mut driver, now, out);
+        }
     }
 
     fn read_messages(&mut self, now: Instant) {
@@ -391,13 +392,13 @@ impl Shard {
 
     /// Deadlines, and what the driver has to say by itself.
     fn due(&mut self, now: Instant, at: usize) {
-        let core = &mut self.volumes[at].core;
+        let (core, mut driver, out) = self.parts(at);
         if core.deadline().is_some_and(|due| due <= now) {
-            core.on_deadline(now, &mut self.out);
-            self.carry_out(now, at);
+            core.on_deadline(now, out);
+            carry_out(&mut driver, now, out);
         }
         // What another volume had may be free.
-        self.driver(at).go_on();
+        driver.go_on();
         self.tell_pending(now, at);
     }
 
@@ -407,28 +408,27 @@ impl Shard {
         }
     }
 
+    /// For what is rare: `completed` has the same for each I/O.
     fn tell(&mut self, now: Instant, at: usize, input: Input) {
-        self.volumes[at].core.handle(now, input, &mut self.out);
-        self.carry_out(now, at);
+        let (core, mut driver, out) = self.parts(at);
+        core.handle(now, input, out);
+        carry_out(&mut driver, now, out);
     }
 
-    fn carry_out(&mut self, now: Instant, at: usize) {
-        let mut driver = Driver {
+    /// One volume's core, what carries out its actions, and the list of them.
+    fn parts(&mut self, at: usize) -> (&mut Core, Driver<'_>, &mut Actions) {
+        let s = &mut self.volumes[at];
+        let driver = Driver {
             ring: &mut self.ring,
             buffers: &mut self.buffers,
             links: &self.links,
-            v: &mut self.volumes[at].io,
+            v: &mut s.io,
         };
-        carry_out(&mut driver, now, &mut self.out);
+        (&mut s.core, driver, &mut self.out)
     }
 
     fn driver(&mut self, at: usize) -> Driver<'_> {
-        Driver {
-            ring: &mut self.ring,
-            buffers: &mut self.buffers,
-            links: &self.links,
-            v: &mut self.volumes[at].io,
-        }
+        self.parts(at).1
     }
 
     fn wait(&mut self, now: Instant) -> io::Result<()> {

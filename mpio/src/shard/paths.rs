@@ -116,6 +116,7 @@ impl BlockPath {
         }
     }
 
+    #[inline]
     pub fn sent(&mut self, epoch: Epoch, mutates: bool) {
         self.out += 1;
         if !mutates {
@@ -134,6 +135,7 @@ impl BlockPath {
     }
 
     /// A command came back. The last write of a lost association proves its end: nothing else does, on a block path.
+    #[inline]
     pub fn returned(&mut self, path: PathId, epoch: Epoch, mutates: bool) -> Option<Input> {
         self.out -= 1;
         if !mutates {

@@ -136,9 +136,8 @@ impl Driver<'_> {
         if !moves_data(Some(i.op)) {
             return Some(Place::Nothing);
         }
-        let asked = self.v.queue.asked(tag);
         if !self.v.tags[usize::from(tag)].lent
-            && i.blocks * self.v.block_bytes == asked.sectors << 9
+            && i.blocks * self.v.block_bytes == self.v.queue.asked(tag).sectors << 9
         {
             return Some(Place::Lent(self.v.queue.index(tag)));
         }
@@ -151,7 +150,7 @@ impl Driver<'_> {
         }
         if !had {
             self.v.borrowed += 1;
-            if i.op == Op::Write && !self.pull(tag, &asked) {
+            if i.op == Op::Write && !self.pull(tag, &self.v.queue.asked(tag)) {
                 self.let_buffer_go(tag);
                 return None;
             }
@@ -166,19 +165,19 @@ impl Driver<'_> {
         fresh != Fresh::NoSpare
     }
 
-    /// The core has answered the request. It ends now, or when the application's pages are back.
-    pub(super) fn finish(&mut self, now: Instant, tag: u16, result: i32) {
+    /// The core has answered the request, which asked for `op`. It ends now, or when the application's pages are back.
+    pub(super) fn finish(&mut self, now: Instant, tag: u16, op: Option<Op>, result: i32) {
         let t = &mut self.v.tags[usize::from(tag)];
         if t.lent_out > 0 {
             t.held = Some(result);
             return;
         }
-        let (asked, took) = (self.v.queue.asked(tag), now.since(t.at));
-        let result = match asked.op {
+        let took = now.since(t.at);
+        let result = match op {
             Some(Op::Read) if result >= 0 => self.hand_over(tag, result),
             _ => result,
         };
-        self.v.served.note(asked.op, result, took);
+        self.v.served.note(op, result, took);
         self.commit(tag, result);
     }
 
@@ -189,14 +188,17 @@ impl Driver<'_> {
         if t.lent_out == 0
             && let Some(result) = t.held.take()
         {
-            self.finish(now, tag, result);
+            self.finish(now, tag, self.v.queue.asked(tag).op, result);
         }
     }
 
     /// What was read is copied to where the application wants it, where the kernel does not do it at the commit: all of it, or it is an error.
     fn hand_over(&mut self, tag: u16, result: i32) -> i32 {
+        if self.v.queue.copy.owns_buffers() {
+            return result;
+        }
         let buffer = self.buffers.data.of_tag(self.tag(tag));
-        if self.v.queue.copy.owns_buffers() || buffer == NONE {
+        if buffer == NONE {
             return result;
         }
         if !self.v.laid.is_empty() {
@@ -233,7 +235,15 @@ impl Driver<'_> {
     }
 
     /// A buffer may have come back, for tags that have none to go on with, and for requests that have not begun.
+    #[inline]
     pub fn go_on(&mut self) {
+        if !self.v.unbuffered.is_empty() || !self.v.waiting.is_empty() {
+            self.go_on_with();
+        }
+    }
+
+    #[cold]
+    fn go_on_with(&mut self) {
         for _ in 0..self.v.unbuffered.len() {
             let (tag, result) = self.v.unbuffered.swap_remove(0);
             self.commit(tag, result);
