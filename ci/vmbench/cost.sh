@@ -1,7 +1,7 @@
 # What the daemon costs: its CPU time for one I/O, and its memory, while one volume is read, and eight at once.
 echo "cost of 4 KiB random reads, four paths a volume, one shard${EXTRA:+, $EXTRA}"
 ran() { # nanoseconds that the daemon's threads have run
-    cat /proc/$daemon/task/*/schedstat | awk '{ n += $1 } END { printf "%.0f", n }'
+    cat /proc/$daemon/task/*/schedstat 2>/dev/null | awk '{ n += $1 } END { printf "%.0f", n }'
 }
 ticks() { awk '{ print $14, $15 }' /proc/$daemon/stat; } # of user code, of the kernel
 for volumes in 1 8 60; do

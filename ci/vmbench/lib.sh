@@ -18,7 +18,7 @@ start() { # SHARDS: with the volumes of /tmp/volumes
     mpio serve --config /tmp/mpio.toml >/tmp/serve.out 2>/tmp/serve.err &
     daemon=$!
     for _ in $(seq 600); do
-        grep -q ready /tmp/serve.out && break
+        grep -qs ready /tmp/serve.out && break
         kill -0 $daemon 2>/dev/null || { cat /tmp/serve.err; exit 1; }
         sleep 0.1
     done
