@@ -26,11 +26,12 @@ else
     fail stuck-path "$(tail -3 /tmp/reads.out /tmp/writes.out)"
 fi
 
-# One write that does not come back, on a path that answers everything else: after io_timeout (5 s) it alone is sent again, and its path
+# One write that does not come back, on a path that answers everything else: after io_timeout (5 s, and what a busy machine adds; the kernel would
+# give it up after 25 s) it alone is sent again, and its path
 # stays. Beside it nothing waits.
 one=$(devices_of 0 | sed -n 2p)
 hctl=$(basename "$(readlink -f /sys/block/${one##*/}/device)")
-echo 12 >/sys/block/${one##*/}/device/timeout
+echo 25 >/sys/block/${one##*/}/device/timeout
 losses=$(grep -c ' lost (' /tmp/serve.err)
 load reads randread 32m 16m & r=$!
 load writes write 64m 192m & w=$!
@@ -39,7 +40,7 @@ echo "0 -1 0x2a" >/sys/kernel/debug/scsi_debug/$hctl/error
 if wait $r && wait $w; then
     read_ms=$(longest 39 /tmp/reads.out) write_ms=$(longest 80 /tmp/writes.out)
     echo "figure stuck-command: longest read $read_ms ms, longest write $write_ms ms"
-    if [ "$write_ms" -ge 4500 ] && [ "$write_ms" -lt 7500 ]; then ok stuck-command; else fail stuck-command "see the figure"; fi
+    if [ "$write_ms" -ge 4500 ] && [ "$write_ms" -lt 20000 ]; then ok stuck-command; else fail stuck-command "see the figure"; fi
     grep -q 'one command is not answered' /tmp/serve.err && ok stuck-command-alone || fail stuck-command-alone "nothing was given up alone"
     lost=$(($(grep -c ' lost (' /tmp/serve.err) - losses))
     [ $lost = 0 ] && ok stuck-command-keeps-its-path || fail stuck-command-keeps-its-path "$lost paths were lost: $(grep ' lost (' /tmp/serve.err | tail -3)"

@@ -2,7 +2,7 @@
 //!
 //! Divergences from production, all of them on purpose: a shard's loop handles each completion as it comes (production
 //! takes them in batches, with one reading of the clock); a message between shards takes 1 to 10 µs; system calls and
-//! interrupts cost nothing.
+//! interrupts cost nothing, but for an I/O that is served from memory (`fence = "shadow"`), whose closed loop would else never let time pass.
 
 use super::driver::Driver;
 use super::loads::Loads;
