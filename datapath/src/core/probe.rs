@@ -81,9 +81,11 @@ impl Core {
                 self.pv(*q, v).verified == Shown::Right && self.pv(*q, v).access.accessible();
             let sound =
                 p.link == Link::Up && p.health != Health::Suspect && p.accused != Some(volume);
-            sound && serves && p.probe.is_none()
+            sound && serves && p.probe.is_none() && now >= p.witness_from
         };
         if let Some(witness) = others().filter(free).min_by_key(|q| self.rank(*q, v)) {
+            // Where no path reads well, each one's answer asks the next: in turn, and no faster than idle ones are probed.
+            self.paths[usize::from(witness)].witness_from = now + times::PROBE_EVERY;
             // It may be busy, and its I/O tells its service better.
             self.send_probe(now, witness, volume, false, out);
         }

@@ -42,6 +42,8 @@ pub struct PathState {
     pub accused: Option<VolumeId>,
     /// The volume that it read well for its latest good probe, and when.
     pub vouched: Option<(VolumeId, Instant)>,
+    /// Not before this is it asked again what another path's probe means.
+    pub witness_from: Instant,
     /// Probes in a row that were answered well, on the way back from `Marginal`.
     pub good_probes: u32,
     /// Grows with errors of the path, shrinks with each success: errors relative to traffic.
@@ -97,6 +99,7 @@ impl PathState {
             next_probed: 0,
             accused: None,
             vouched: None,
+            witness_from: Instant::ZERO,
             good_probes: 0,
             errors: 0,
             quarantined: false,
