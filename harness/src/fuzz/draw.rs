@@ -102,6 +102,14 @@ pub fn scenario(seed: u64, profile: Profile, file: &Path) -> Scenario {
         s.duration.0 += s.datapath.quiesce.nanos();
     }
     loads(seed, &mut s, tiny, profile);
+    if s.array.fence == ArrayFence::Time {
+        // A write over what was lost alone ends that association when it comes to wait, and waits for the whole quiesce time: it must be over
+        // before the run has drained.
+        let stop = Duration(s.duration.nanos() - s.array.cqt.nanos() - 100 * MS);
+        for w in s.workloads.iter_mut().filter(|w| w.start < stop) {
+            w.stop = Some(stop);
+        }
+    }
     inject::aim(seed, &mut s);
     if soaked {
         pour(&mut stream("pour"), &mut s);
